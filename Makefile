@@ -1,0 +1,45 @@
+# Nothing but Python >= 3.11 and make is needed: everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# a mirror of real data, where there is one, widens the tests; nothing needs it
+export AVSNN_MIRROR ?=
+
+.PHONY: demo test test-slow test-gpu lint types wheel-check benchmark benchmark-gpu clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --quiet --editable . --group dev
+	touch $@
+
+demo: $(VENV)/installed  ## train the quickstart, show its test accuracy and noise curve
+	AVSNN_HOME=$${AVSNN_HOME:-$(CURDIR)/demo} $(BIN)/avsnn run quickstart
+
+test: $(VENV)/installed  ## the tests that every change must pass
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to end on real data
+	$(BIN)/python -m pytest -m slow
+
+test-gpu: $(VENV)/installed  ## needs a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+wheel-check: $(VENV)/installed  ## build the wheel and use it outside the checkout
+	$(BIN)/python tests/wheel_check.py
+
+benchmark: $(VENV)/installed  ## side by side, on the CPU; writes benchmarks/results/*.json
+	$(BIN)/python benchmarks/run.py
+
+benchmark-gpu: $(VENV)/installed  ## the same on a CUDA device
+	$(BIN)/python benchmarks/run.py --device cuda
+
+clean:
+	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache

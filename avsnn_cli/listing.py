@@ -1,0 +1,77 @@
+"""What there is: `avsnn ls`. Reads names and first lines; imports no torch."""
+
+from typing import Any
+
+from avsnn_cli.render import megabytes, table
+from pipelines import registry, store
+from pipelines.errors import UsageError
+
+Rows = list[dict[str, Any]]
+
+
+def everything(kind: str | None) -> dict[str, Rows]:
+    """List one kind of thing, or all. Raises UsageError for an unknown kind."""
+    makers = {
+        "datasets": datasets,
+        "features": lambda: _modules("feature"),
+        "models": lambda: _modules("model"),
+        "recipes": recipes,
+        "runs": runs,
+    }
+    if kind is not None and kind not in makers:
+        raise UsageError(f"cannot list {kind!r}", registry.closest(kind, list(makers)))
+    return {name: make() for name, make in makers.items() if kind in (None, name)}
+
+
+def datasets() -> Rows:
+    """List datasets with access, size and what is on disk."""
+    from pipelines.sources import manifest as manifests
+    from pipelines.sources.acquire import missing
+
+    rows = []
+    for name in registry.names("dataset"):
+        found = manifests.load(name)
+        lacking, sources = len(missing(found)), len(found.files) + len(found.folders)
+        on_disk = "needs none" if not sources else f"{sources - lacking} of {sources} sources"
+        size = "0 MB" if not sources else megabytes(found.total_bytes())
+        rows.append({"dataset": name, "access": found.access, "size": size, "on disk": on_disk,
+                     "licence": found.licence})  # fmt: skip
+    return rows
+
+
+def _modules(kind: str) -> Rows:
+    return [{kind: name, "what": registry.summary(kind, name)} for name in registry.names(kind)]
+
+
+def recipes() -> Rows:
+    """List the bundled recipes with their first comment line."""
+    from pipelines.recipe import bundled_names
+
+    rows = []
+    for name in bundled_names():
+        path = registry.bundled("recipes") / f"{name}.yaml"
+        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+        rows.append({"recipe": name, "what": first.removeprefix("#").split("  ")[0].strip()})
+    return rows
+
+
+def runs() -> Rows:
+    """List the runs with their state and, where evaluated, the test accuracy."""
+    rows = []
+    for path in sorted((store.home() / "runs").glob("*/recipe.yaml")):
+        run = path.parent
+        trained, evaluated = (run / "trained.json").exists(), (run / "eval.json").exists()
+        state = "evaluated" if evaluated else "trained" if trained else "not finished"
+        accuracy = f"{store.read_json(run / 'eval.json')['accuracy']:.2%}" if evaluated else ""
+        rows.append({"run": run.name, "state": state, "test accuracy": accuracy})
+    return rows
+
+
+def as_text(found: dict[str, Rows]) -> str:
+    """Lay out one table, or all of them, each under its name."""
+    if len(found) == 1:
+        return table(next(iter(found.values())))
+    parts = (
+        f"{name}\n{table(rows)}" if rows else f"{name}\n(none)" for name, rows in found.items()
+    )
+    return "\n\n".join(parts)

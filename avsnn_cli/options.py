@@ -1,0 +1,32 @@
+"""The options that several verbs share, each declared once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a bundled name.")]
+RunName = Annotated[
+    str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; else the last one.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+]
+From = Annotated[
+    Path | None, typer.Option("--from", metavar="DIR", help="Take sources from this folder.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Do it again even if the result is there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Throw the run away and start over.")]
+
+
+def overrides(settings: list[str] | None, device: str | None) -> tuple[str, ...]:
+    """Return the overrides of --set and --device, as recipe paths."""
+    return (*(settings or ()), *([f"runtime.device={device}"] if device else ()))

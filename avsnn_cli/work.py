@@ -1,0 +1,100 @@
+"""`avsnn train`, `evaluate`, `noise-eval` and `run`: stages with a reporter, results as tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from avsnn_cli.render import Reporter, percent, table
+from pipelines import recipe as recipes
+from pipelines import stages
+from pipelines.recipe import Recipe
+
+__all__ = ["stages"]
+
+
+def open_recipe(name: str, settings: Sequence[str]) -> Recipe:
+    """Load a recipe by file or bundled name."""
+    return recipes.load(recipes.find(name), settings)
+
+
+def train(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
+    """Train; returns the run's name and folder."""
+    try:
+        folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
+    finally:
+        report.close()
+    return {"run": folder.name, "folder": str(folder)}
+
+
+def evaluate(
+    run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
+) -> dict[str, Any]:
+    """Evaluate a run."""
+    recipe, folder = stages.open_run(run, tuple(settings))
+    try:
+        return stages.evaluate(recipe, folder, report, force=force)
+    finally:
+        report.close()
+
+
+def noise_overrides(snr: str | None, modality: str | None) -> list[str]:
+    """Turn --snr and --modality into overrides of the recipe. Raises UsageError on nonsense."""
+    found = [f"noise.modality={modality}"] if modality else []
+    if snr is not None:
+        chosen = recipes.parse_range(snr)
+        found.append(f"noise.snr_db={chosen.model_dump_json()}")
+    return found
+
+
+def noise_eval(
+    run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
+) -> dict[str, Any]:
+    """Sweep the noise over a run."""
+    recipe, folder = stages.open_run(run, tuple(settings))
+    try:
+        return stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
+    finally:
+        report.close()
+
+
+def run(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
+    """Do all that is missing; returns the evaluation with the noise sweep in it."""
+    try:
+        folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
+        result = stages.evaluate(recipe, folder, report)
+        noise = stages.noise_eval(recipe, folder, recipe.noise, report)
+    finally:
+        report.close()
+    return {**result, "noise": noise, "folder": str(folder)}
+
+
+def accuracy_table(result: dict[str, Any]) -> str:
+    """Lay out an evaluation: what was measured, and the recall of each class."""
+    low, high = result["wilson"]
+    head = (
+        f"{result['dataset']} ({result['protocol']}), test n = {result['n']}, seed "
+        f"{result['seed']}, {result['selection']}\n"
+        f"accuracy {percent(result['accuracy'])}  95 % {percent(low)} to {percent(high)}  "
+        f"balanced {percent(result['balanced_accuracy'])}"
+    )
+    rows = [
+        {"class": row["class"], "n": row["n"], "recall": _share(row["recall"]),
+         "precision": _share(row["precision"])}
+        for row in result["per_class"]
+    ]  # fmt: skip
+    return f"{head}\n\n{table(rows)}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else percent(value)
+
+
+def noise_table(result: dict[str, Any]) -> str:
+    """Lay out a noise sweep, the clean point first."""
+    rows = [
+        {"SNR (dB)": "clean" if point["snr_db"] is None else f"{point['snr_db']:g}",
+         "accuracy": percent(point["accuracy"]),
+         "95 %": f"{percent(point['wilson_low'])} to {percent(point['wilson_high'])}"}
+        for point in result["points"]
+    ]  # fmt: skip
+    return f"noise on {' and '.join(result['noisy_inputs'])}\n{table(rows)}"

@@ -1,0 +1,113 @@
+"""The machine: which device, how many threads, how memory is asked for."""
+
+import ctypes
+import os
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pipelines.errors import MachineError
+
+if TYPE_CHECKING:
+    import torch
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+
+
+@cache
+def keep_large_blocks() -> bool:
+    """Tell glibc to keep freed blocks; returns whether it took it.
+
+    By default glibc maps every tensor over 32 MiB afresh and the kernel zeroes each page again: a
+    training step on the CPU took up to 1.6 times as long (benchmarks/step.py measures it).
+    """
+    if not sys.platform.startswith("linux") or os.environ.get("AVSNN_MALLOC") == "default":
+        return False
+    try:
+        libc = ctypes.CDLL(None)
+        return bool(libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)) and bool(
+            libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+        )
+    except (OSError, AttributeError):
+        return False  # musl and others have no mallopt
+
+
+def choose(name: str = "auto", *, threads: int | None = None, deterministic: bool = True
+           ) -> "torch.device":  # fmt: skip
+    """Set the process up for a device and return it: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises MachineError where the device is not there.
+    """
+    # cuBLAS reads it when it starts; without it deterministic matmuls are refused on CUDA
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    keep_large_blocks()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if deterministic:
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise MachineError(
+                f"no device {name}: this machine has {count} CUDA devices",
+                "use --device cpu, or see avsnn doctor",
+            )
+    return device
+
+
+def fast_bfloat16(device: "torch.device") -> bool:
+    """Say whether bfloat16 is faster than float32 here: by hardware, on CPU and CUDA."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def free_bytes(device: "torch.device") -> int:
+    """Return the memory that is free on the device (on the CPU: available to this process)."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 1 << 32
+
+
+def description(device: "torch.device | None" = None) -> dict[str, Any]:
+    """Describe the machine: processor, cores, threads, memory, device, for receipts."""
+    import torch
+
+    machine: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+    }
+    if device is not None:
+        machine["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return machine
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    import platform
+
+    return platform.processor() or platform.machine()

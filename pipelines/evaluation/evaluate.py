@@ -1,0 +1,75 @@
+"""Look at the test set, once, with the weights that validation selected."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pipelines import store
+from pipelines.errors import DataError
+from pipelines.evaluation.metrics import summary
+from pipelines.evaluation.plots import confusion_figure
+from pipelines.plan import DataPlan
+from pipelines.recipe import Recipe
+from pipelines.sources.clips import read_clips
+from pipelines.training import checkpoint
+from pipelines.training.batches import loader, open_split
+from pipelines.training.infer import Predictions, predict
+from pipelines.training.inputs import Inputs
+from pipelines.training.loop import autocast_of, build_model
+
+
+def trained_model(
+    recipe: Recipe, plan: DataPlan, run: Path, device: torch.device
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a run's selected weights; returns the network and what `trained.json` says of them."""
+    if not (run / "trained.json").exists():
+        raise DataError(f"{run} is not trained", "avsnn train RECIPE finishes it")
+    trained: dict[str, Any] = store.read_json(run / "trained.json")
+    model = build_model(recipe, plan, device)
+    weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
+    checkpoint.put_weights(model, weights, run / "best.safetensors")
+    return model, trained
+
+
+def provenance(recipe: Recipe, trained: dict[str, Any], n: int) -> dict[str, Any]:
+    """Say what every number carries: data set, protocol, seed, selection rule, n, weights."""
+    data = recipe.data.model_dump(mode="json")
+    return {
+        "recipe": recipe.name, "dataset": data["dataset"], "protocol": data.get("protocol"),
+        "seed": recipe.seed, "data_seed": data.get("seed"),
+        "selection": f"{trained['rule']} (epoch {trained['selected']['epoch']})",
+        "split": "test", "n": n, "weights_sha256": trained["sha256"],
+    }  # fmt: skip
+
+
+def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> dict[str, Any]:
+    """Evaluate a trained run on its test split; publishes eval.json and confusion.png."""
+    model, trained = trained_model(recipe, plan, run, device)
+    clips = read_clips(plan.clips)
+    split = open_split(plan, clips, "test")
+    found = predict(
+        model, split, loader(split, recipe, device),
+        Inputs(recipe, plan, device).for_evaluation, recipe, autocast_of(recipe, device),
+    )  # fmt: skip
+    classes = plan.manifest.classes
+    result = {
+        **provenance(recipe, trained, len(split)),
+        "sources": {m: len(cache) for m, cache in split.caches.items()},
+        **summary(found.labels, found.predictions, classes),
+        "loss": found.loss,
+        "firing_rates": found.rates,
+        "predictions": _by_clip(split.clips, found),
+    }
+    confusion_figure(result["confusion"], classes, _title(recipe, result), run / "confusion.png")
+    store.publish_json(run / "eval.json", result)
+    return result
+
+
+def _by_clip(clips: list[Any], found: Predictions) -> dict[str, int]:
+    return {clip.id: int(p) for clip, p in zip(clips, found.predictions, strict=True)}
+
+
+def _title(recipe: Recipe, result: dict[str, Any]) -> str:
+    return f"{recipe.name}, {result['dataset']} ({result['protocol']})"

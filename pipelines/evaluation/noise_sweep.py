@@ -1,0 +1,110 @@
+"""The noise curve: accuracy on the test set over signal-to-noise ratio (S-CMRL Eq. 19, Fig. 6).
+
+White Gaussian noise goes onto the input: the waveform before the feature, the image before it is
+normalised. Its generator is seeded by (seed, clip, modality, ratio), so each level stands alone.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipelines import store
+from pipelines.evaluation.evaluate import provenance, trained_model
+from pipelines.evaluation.metrics import wilson_interval
+from pipelines.evaluation.names import noise_result
+from pipelines.evaluation.plots import NoiseCurve, noise_figure
+from pipelines.plan import DataPlan
+from pipelines.recipe import Recipe
+from pipelines.recipe_noise import Noise
+from pipelines.signal.noise import add_noise, noise_keys
+from pipelines.sources.clips import Clip, read_clips
+from pipelines.training.batches import Batch, loader, open_split
+from pipelines.training.infer import predict
+from pipelines.training.inputs import Inputs
+from pipelines.training.loop import autocast_of
+
+Advance = Callable[[str, int, int], None]
+
+
+def noise_sweep(
+    recipe: Recipe, plan: DataPlan, run: Path, noise: Noise, device: torch.device,
+    advance: Advance,
+) -> dict[str, Any]:  # fmt: skip
+    """Evaluate a trained run clean and at each ratio; publishes JSON, CSV and PNG."""
+    model, trained = trained_model(recipe, plan, run, device)
+    split = open_split(plan, read_clips(plan.clips), "test")
+    batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
+    on_audio = noise.modality != "visual" and "audio" in split.caches
+    on_visual = noise.modality != "audio" and "visual" in split.caches
+    waveforms = inputs.waveforms(split.caches["audio"].sources) if on_audio else None
+    points = []
+    levels = noise.snr_db.levels()
+    for done, snr_db in enumerate([None, *levels]):
+        prepare = partial(
+            _noisy, inputs=inputs, clips=split.clips, snr_db=snr_db, noise=noise,
+            waveforms=waveforms, on_visual=on_visual,
+        )  # fmt: skip
+        found = predict(model, split, batches, prepare, recipe, autocast_of(recipe, device))
+        correct = int((found.labels == found.predictions).sum())
+        low, high = wilson_interval(correct, len(split))
+        points.append({"snr_db": snr_db, "accuracy": correct / len(split), "correct": correct,
+                       "wilson_low": low, "wilson_high": high})  # fmt: skip
+        advance("noise", done + 1, len(levels) + 1)
+    result = {
+        **provenance(recipe, trained, len(split)),
+        "noise": noise.model_dump(mode="json"),
+        "noisy_inputs": [m for m, on in (("audio", on_audio), ("visual", on_visual)) if on],
+        "points": points,
+    }
+    _publish(run / noise_result(noise), result, recipe, len(plan.manifest.classes))
+    return result
+
+
+def _noisy(
+    batch: Batch, *, inputs: Inputs, clips: list[Clip], snr_db: float | None, noise: Noise,
+    waveforms: Tensor | None, on_visual: bool,
+) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
+    """Prepare a batch with noise at one ratio; None is the clean point."""
+    if snr_db is None:
+        return inputs.for_evaluation(batch)
+    names = [clips[number].id for number in batch.numbers.tolist()]
+
+    def dirty(x: Tensor, modality: str) -> Tensor:
+        return add_noise(x, snr_db, noise_keys(noise.seed, names, modality, snr_db), noise.power)
+
+    if waveforms is not None:
+        assert batch.audio_rows is not None
+        batch = batch._replace(audio=inputs.extract(dirty(waveforms[batch.audio_rows], "audio")))
+    return inputs.for_evaluation(batch, partial(dirty, modality="visual") if on_visual else None)
+
+
+def curve(result: dict[str, Any], label: str, classes: int) -> NoiseCurve:
+    """Turn a sweep's result into a curve with Wilson bands for the plot."""
+    clean, *noisy = result["points"]
+    return NoiseCurve(
+        label=label,
+        snr_db=[point["snr_db"] for point in noisy],
+        accuracy=[point["accuracy"] for point in noisy],
+        low=[point["wilson_low"] for point in noisy],
+        high=[point["wilson_high"] for point in noisy],
+        clean=clean["accuracy"],
+        chance=1 / classes,
+    )
+
+
+def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> None:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, fieldnames=list(result["points"][0]))
+    writer.writeheader()
+    writer.writerows(result["points"])
+    store.publish_text(stem.with_suffix(".csv"), table.getvalue())
+    inputs = " and ".join(result["noisy_inputs"])
+    title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
+    noise_figure([curve(result, recipe.name, classes)], stem.with_suffix(".png"), title)
+    store.publish_json(stem.with_suffix(".json"), result)

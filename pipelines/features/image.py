@@ -1,0 +1,60 @@
+"""Images in one size and number of channels, as 8-bit levels."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODALITY = "visual"
+VERSION = 1
+UNIT = "level, 0 to 255"
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+def extract(
+    images: "Tensor",
+    *,
+    size: Annotated[
+        tuple[Side, Side], Field(description="rows and columns that the network will see")
+    ] = (128, 128),
+    margin: Annotated[
+        int, Field(ge=0, le=512, description="extra pixels on every side, for crops to move in")
+    ] = 0,
+    channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
+) -> "Tensor":
+    """Resize images, whatever their shape, to (H + 2 margin, W + 2 margin), bilinear, antialiased.
+
+    images: (B, C, height, width) uint8 with C 1 or 3. Returns (B, channels, rows, columns) uint8.
+    Grey is the luma of ITU-R BT.601, as Pillow's mode "L" has it; grey to colour repeats it.
+    Raises UsageError for another C.
+    """
+    import torch  # here: reading a recipe needs this file, not torch
+    from torch.nn import functional
+
+    if images.shape[1] not in (1, 3):
+        raise UsageError(
+            f"images with {images.shape[1]} channels: this feature takes grey (1) or colour (3)",
+            "use the feature that the dataset's recipe names",
+        )
+    if channels == 1 and images.shape[1] == 3:
+        images = _luma(images)
+    resized = functional.interpolate(
+        images.to(torch.float32),
+        size=(size[0] + 2 * margin, size[1] + 2 * margin),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,
+    )
+    levels = resized.round().clamp(0, 255).to(torch.uint8)
+    return levels.expand(-1, channels, -1, -1).contiguous()
+
+
+def _luma(images: "Tensor") -> "Tensor":
+    """Mix red, green and blue by 0.299, 0.587 and 0.114 in 16-bit fixed point, rounded."""
+    red, green, blue = images.int().unbind(1)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)[:, None]

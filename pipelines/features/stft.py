@@ -1,0 +1,64 @@
+"""Log-magnitude short-time Fourier spectrogram, linear in frequency (the S-CMRL audio input)."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODALITY = "audio"
+VERSION = 1
+UNIT = "ln of amplitude"
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+def extract(
+    waveform: "Tensor",
+    *,
+    n_fft: Annotated[
+        int, Field(ge=16, le=65536, description="samples of a window; also its FFT length")
+    ] = 512,
+    hop: Annotated[
+        int, Field(ge=1, le=65536, description="samples from one window to the next")
+    ] = 353,
+    clamp: Annotated[bool, Field(description="cut the waveform off at full scale, ±1")] = True,
+    log_floor: Annotated[
+        float, Field(gt=0, le=1, description="added to the amplitude before the logarithm")
+    ] = 1e-7,
+    size: Annotated[
+        tuple[Side, Side] | None,
+        Field(description="resize to these rows (frequency) and columns (time); null keeps all"),
+    ] = (128, 128),
+) -> "Tensor":
+    """Compute ln(|S| + log_floor), S with a periodic Hann window and zeros beyond both ends.
+
+    waveform: (B, samples) float32, full scale ±1. Returns (B, 1, H, W) float32: rows from 0 Hz up,
+    columns in time, 1 + samples // hop of them before resizing (bilinear, antialiased).
+    Silence is ln(1e-7) = -16.118. Source: S-CMRL's audio front end
+    (STFT 512/353), in the detail of its authors' code.
+    """
+    import torch  # here: reading a recipe needs this file, not torch
+    import torchaudio
+    from torch.nn import functional
+
+    if clamp:
+        waveform = waveform.clamp(-1, 1)
+    magnitude = torchaudio.functional.spectrogram(
+        waveform,
+        pad=0,
+        window=torch.hann_window(n_fft, device=waveform.device),
+        n_fft=n_fft,
+        hop_length=hop,
+        win_length=n_fft,
+        power=1.0,
+        normalized=False,
+        pad_mode="constant",
+    )
+    levels: Tensor = magnitude.add_(log_floor).log_()[:, None]
+    if size is None:
+        return levels
+    return functional.interpolate(
+        levels, size=size, mode="bilinear", align_corners=False, antialias=True
+    )

@@ -1,0 +1,191 @@
+"""S-CMRL: cross-modal residual learning with spiking attention (He et al., arXiv 2502.12488).
+
+`paper` follows the text, `authors` the public code; where they differ there is one named switch
+for each difference, so that each can be measured. With ccssa "none" this is naive fusion.
+
+    model = Model(classes=10, audio_channels=1, visual_channels=3)
+    out = model(audio, visual)              # audio (B, 1, 128, 128), visual (B, 3, 128, 128)
+    loss = cross_entropy(out.logits, labels) + model.auxiliary_loss(out, labels)
+"""
+
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from pipelines.models._output import Output
+from pipelines.signature import Section
+from pipelines.snn.alignment import instance_alignment, supervised_alignment
+from pipelines.snn.attention import CrossModalResidual, HeadLayout, SpikingAttention, Which
+from pipelines.snn.feed_forward import FeedForward
+from pipelines.snn.neurons import LIF, Gradient
+from pipelines.snn.patch_splitting import PatchSplitting
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "authors": {
+        "self_attention": "never",
+        "sao": "supervised",
+        "sao_head": True,
+        "tcsa_layout": "scrambled",
+        "reduce_single": False,
+        "neuron": {"gradient": "cut"},
+    },
+}
+
+# values that the paper does not give; `avsnn show` marks them
+ASSUMED = ("heads", "scale", "sao_temperature", "width")
+
+
+class Neuron(Section):
+    """The LIF neurons, the same in every layer."""
+
+    tau: Annotated[float, Field(gt=1, le=1000, description="membrane time constant, steps")] = 2.0
+    v_threshold: Annotated[float, Field(gt=0, le=100, description="firing threshold")] = 1.0
+    surrogate_alpha: Annotated[
+        float, Field(gt=0, le=100, description="slope of the sigmoid surrogate")
+    ] = 4.0
+    gradient: Annotated[
+        Gradient, Field(description="bptt: through the membrane; cut: within a step only")
+    ] = "bptt"
+    detach_reset: Annotated[bool, Field(description="leave the reset out of the gradient")] = False
+
+    def factory(self, time_steps: int) -> "partial[LIF]":
+        """Return what makes the neurons of one layer."""
+        return partial(LIF, time_steps, **self.model_dump())
+
+
+class Branch(nn.Module):
+    """What each modality has of its own: SPS, attention, SAO head, MLP."""
+
+    def __init__(
+        self,
+        patches: PatchSplitting,
+        self_attention: SpikingAttention | None,
+        residual: CrossModalResidual | None,
+        sao_head: nn.Linear | None,
+        sao_lif: LIF | None,
+        mlp: FeedForward,
+    ) -> None:
+        super().__init__()
+        self.patches = patches
+        self.self_attention = self_attention
+        self.residual = residual
+        self.sao_head, self.sao_lif = sao_head, sao_lif
+        self.mlp = mlp
+
+    def complement(self, x: Tensor, other: Tensor) -> Tensor | None:
+        """CCSSA of this modality, through the SAO head where there is one: (T, B, N, D)."""
+        if self.residual is None:
+            return None
+        out: Tensor = self.residual(x, other)
+        if self.sao_head is not None and self.sao_lif is not None:
+            out = self.sao_lif(self.sao_head(out).flatten(0, 2)).view_as(out)
+        return out
+
+
+class Model(nn.Module):
+    """S-CMRL; see the module's docstring. Returns fresh results every call and keeps no state."""
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        audio_channels: int,
+        visual_channels: int,
+        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
+        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
+        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
+        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
+        alpha: Annotated[float, Field(ge=0, le=100, description="fusion strength, Eq. 10")] = 1.5,
+        ccssa: Annotated[Which, Field(description="which attention makes the residual")] = "both",
+        tcsa_layout: Annotated[
+            HeadLayout, Field(description="heads of the temporal attention")
+        ] = "per-head",
+        reduce_single: Annotated[
+            bool, Field(description="Eqs 12-15 also for spatial or temporal alone")
+        ] = True,
+        self_attention: Annotated[
+            Literal["never", "without-ccssa", "always"],
+            Field(description="SSA before fusion (Eq. 8); Eq. 10 puts CCSSA in its place"),
+        ] = "without-ccssa",
+        fusion: Annotated[
+            Literal["add", "concat"], Field(description="how the two branches meet")
+        ] = "add",
+        sao: Annotated[
+            Literal["none", "instance", "supervised"],
+            Field(description="alignment loss: none, Eq. 17, or the authors' by label"),
+        ] = "instance",
+        sao_temperature: Annotated[float, Field(gt=0, le=100, description="tau of Eq. 17")] = 0.1,
+        sao_weight: Annotated[float, Field(ge=0, le=1000, description="weight in Eq. 18")] = 1.0,
+        sao_head: Annotated[
+            bool, Field(description="Linear + LIF on the residual before alpha")
+        ] = False,
+        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+    ) -> None:
+        super().__init__()
+        self.alpha, self.fusion = alpha, fusion
+        self.sao = sao if ccssa != "none" else "none"
+        self.sao_temperature, self.sao_weight = sao_temperature, sao_weight
+        lif = neuron.factory(time_steps)
+        attend = self_attention == "always" or (
+            self_attention == "without-ccssa" and ccssa == "none"
+        )
+
+        def branch(channels: int) -> Branch:
+            attention = partial(SpikingAttention, width, heads=heads, scale=scale, neuron=lif)
+            residual = None
+            if ccssa != "none":
+                residual = CrossModalResidual(
+                    width, which=ccssa, heads=heads, scale=scale, neuron=lif,
+                    head_layout=tcsa_layout, reduce_single=reduce_single,
+                )  # fmt: skip
+            head = sao_head and self.sao != "none"
+            return Branch(
+                PatchSplitting(channels, width, stages, lif),
+                attention(axis="space") if attend else None,
+                residual,
+                nn.Linear(width, width) if head else None,
+                lif() if head else None,
+                FeedForward(width, lif),
+            )
+
+        self.audio, self.visual = branch(audio_channels), branch(visual_channels)
+        self.head = nn.Linear(width * (2 if fusion == "concat" else 1), classes)
+
+    def forward(self, audio: Tensor, visual: Tensor) -> Output:
+        """Classify pairs.
+
+        audio: (B, C, H, W), or (T, B, C, H, W) if it changes over time; visual likewise.
+        The two must split into the same number N of tokens.
+        """
+        x_a, x_v = self.audio.patches(audio), self.visual.patches(visual)
+        if x_a.shape != x_v.shape:
+            raise ValueError(f"audio has tokens {tuple(x_a.shape)}, visual {tuple(x_v.shape)}")
+        if self.audio.self_attention is not None and self.visual.self_attention is not None:
+            x_a = x_a + self.audio.self_attention(x_a, x_a)
+            x_v = x_v + self.visual.self_attention(x_v, x_v)
+        # both residuals come from the features before either is added (Eqs 10, 11)
+        res_a, res_v = self.audio.complement(x_a, x_v), self.visual.complement(x_v, x_a)
+        if res_a is not None and res_v is not None:
+            x_a, x_v = x_a + self.alpha * res_a, x_v + self.alpha * res_v
+        z_a, z_v = self.audio.mlp(x_a).mean(2), self.visual.mlp(x_v).mean(2)  # (T, B, D)
+        z = torch.cat((z_a, z_v), -1) if self.fusion == "concat" else z_a + z_v
+        return Output(self.head(z.mean(0)), res_a, res_v)
+
+    def auxiliary_loss(self, output: Output, labels: Tensor) -> Tensor:
+        """SAO times its weight, a scalar; 0 where it is switched off (Eq. 18)."""
+        audio, visual = output.audio_residual, output.visual_residual
+        if self.sao == "none" or audio is None or visual is None:
+            return output.logits.new_zeros(())
+        if self.sao == "instance":
+            loss = instance_alignment(audio, visual, self.sao_temperature)
+        else:
+            loss = supervised_alignment(audio, visual, labels, self.sao_temperature)
+        return self.sao_weight * loss
+
+
+build = Model

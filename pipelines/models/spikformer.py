@@ -1,0 +1,60 @@
+"""Unimodal Spikformer: SPS, one attention block, MLP, head (Zhou et al. 2023, as in S-CMRL).
+
+It reads the one modality that the recipe gives it, audio or visual.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from pipelines.models._output import Output
+from pipelines.models.s_cmrl import Neuron
+from pipelines.snn.attention import SpikingAttention
+from pipelines.snn.feed_forward import FeedForward
+from pipelines.snn.patch_splitting import PatchSplitting
+
+PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
+ASSUMED = ("heads", "scale")
+
+
+class Model(nn.Module):
+    """SPS, x + SSA(x), x + MLP(x), mean over N and T, linear head (S-CMRL Eqs 6-9)."""
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        audio_channels: int | None = None,
+        visual_channels: int | None = None,
+        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
+        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
+        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
+        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
+        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+    ) -> None:
+        super().__init__()
+        channels = [c for c in (audio_channels, visual_channels) if c is not None]
+        if len(channels) != 1:
+            raise ValueError("spikformer takes one modality: either audio or visual")
+        lif = neuron.factory(time_steps)
+        self.patches = PatchSplitting(channels[0], width, stages, lif)
+        self.attention = SpikingAttention(width, heads=heads, scale=scale, axis="space", neuron=lif)
+        self.mlp = FeedForward(width, lif)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, audio: Tensor | None = None, visual: Tensor | None = None) -> Output:
+        """Classify one modality: (B, C, H, W) if static, or (T, B, C, H, W)."""
+        given = audio if audio is not None else visual
+        assert given is not None
+        x = self.patches(given)
+        x = x + self.attention(x, x)
+        return Output(self.head(self.mlp(x).mean((0, 2))))
+
+    def auxiliary_loss(self, output: Output, labels: Tensor) -> Tensor:  # noqa: ARG002
+        """No loss beside cross-entropy."""
+        return output.logits.new_zeros(())
+
+
+build = Model

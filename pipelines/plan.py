@@ -1,0 +1,108 @@
+"""What a recipe leads to: the key and the place of each artefact, without making any.
+
+A key is over the stage, its version, the key of what it is made from, and the resolved settings;
+never over device, paths or runtime. A new version of a stage gives a new key.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines import registry, store
+from pipelines.recipe import Recipe
+from pipelines.signature import Section, keyword_arguments, keyword_only
+from pipelines.sources import manifest as manifests
+from pipelines.sources.manifest import DatasetManifest
+
+CLIPS_VERSION = 1
+CACHE_VERSION = 1
+RUN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """One modality's cache: its folder, its settings, and the parts of the key."""
+
+    modality: str
+    folder: Path
+    section: Section
+    made_from: dict[str, Any]
+
+    @property
+    def receipt(self) -> Path:
+        """The file that says that the cache is whole; it is published last."""
+        return self.folder / "receipt.json"
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """Clips and caches of a recipe."""
+
+    manifest: DatasetManifest
+    clips: Path
+    data: Section
+    caches: dict[str, CachePlan]
+
+
+def plan_data(recipe: Recipe) -> DataPlan:
+    """Say which manifest and caches a recipe needs. Imports no torch."""
+    name = recipe.data.dataset
+    module = registry.load("dataset", name)
+    manifest = manifests.load(name)
+    clips_key = store.key(
+        {
+            "stage": "clips",
+            "version": [CLIPS_VERSION, module.VERSION, manifest.version],
+            "settings": recipe.data.model_dump(mode="json"),
+        }
+    )
+    clips = store.home() / "manifests" / f"{name}-{clips_key}.jsonl"
+    caches = {
+        modality: _plan_cache(modality, section, name, clips_key)
+        for modality, section in (("audio", recipe.audio), ("visual", recipe.visual))
+        if section is not None
+    }
+    return DataPlan(manifest, clips, recipe.data, caches)
+
+
+def _plan_cache(modality: str, section: Section, dataset: str, clips_key: str) -> CachePlan:
+    feature: str = section.feature  # type: ignore[attr-defined]
+    module = registry.load("feature", feature)
+    settings = {name: getattr(section, name) for name in keyword_only(module.extract)}
+    if modality == "audio":
+        settings |= {name: getattr(section, name) for name in ("sample_rate", "seconds")}
+    made_from = {
+        "stage": "cache",
+        "version": [CACHE_VERSION, module.VERSION],
+        "clips": clips_key,
+        "feature": feature,
+        "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+    }
+    folder = store.home() / "cache" / dataset / f"{feature}-{store.key(made_from)}"
+    return CachePlan(modality, folder, section, made_from)
+
+
+def extract_arguments(plan: CachePlan) -> dict[str, Any]:
+    """Return the keyword arguments of the feature's `extract`."""
+    module = registry.load("feature", plan.made_from["feature"])
+    return keyword_arguments(module.extract, plan.section)
+
+
+def run_key(recipe: Recipe) -> str:
+    """Return the key of a training run: all settings but noise and runtime."""
+    settings = recipe.resolved()
+    data = plan_data(recipe)
+    model = registry.load("model", recipe.model.name)
+    return store.key(
+        {
+            "stage": "train",
+            "version": [RUN_VERSION, getattr(model, "VERSION", 1)],
+            "caches": {name: plan.folder.name for name, plan in data.caches.items()},
+            "settings": {k: v for k, v in settings.items() if k not in ("noise", "runtime")},
+        }
+    )
+
+
+def run_folder(recipe: Recipe) -> Path:
+    """Return the folder of a recipe's run: runs/<recipe>-<key>."""
+    return store.home() / "runs" / f"{recipe.name.replace('/', '-')}-{run_key(recipe)}"

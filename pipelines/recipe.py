@@ -1,0 +1,115 @@
+"""One run, said in one YAML file: found, checked against everything that it names, and resolved."""
+
+import difflib
+import json
+import os.path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipelines import registry
+from pipelines.errors import RecipeError
+from pipelines.faults import fault_at, render, show
+from pipelines.recipe_modules import completed
+from pipelines.recipe_noise import Noise, SnrRange, parse_range
+from pipelines.recipe_overrides import with_overrides
+from pipelines.recipe_schema import AudioInput, DataInput, ModelInput, Runtime, Train, VisualInput
+from pipelines.schema_faults import faults_of
+from pipelines.yaml_reader import dump, scan
+
+__all__ = ["Recipe", "SnrRange", "bundled_names", "find", "load", "parse_range"]
+
+SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "runtime")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A valid recipe with every default in it; name is what run folders are called after."""
+
+    name: str
+    path: Path
+    version: int
+    seed: int
+    data: DataInput
+    audio: AudioInput | None
+    visual: VisualInput | None
+    model: ModelInput
+    train: Train
+    noise: Noise
+    runtime: Runtime
+
+    def resolved(self) -> dict[str, Any]:
+        """Return all settings as plain JSON data; a section that is not there has no key."""
+        sections = {name: getattr(self, name) for name in SECTIONS}
+        return {"version": self.version, "seed": self.seed} | {
+            name: section.model_dump(mode="json")
+            for name, section in sections.items()
+            if section is not None
+        }
+
+    def to_yaml(self) -> str:
+        """Write the resolved recipe; loading it gives the same resolved recipe."""
+        return dump(self.resolved())
+
+
+def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) -> Recipe:
+    """Read and check a recipe, with `a.b=VALUE` overrides on top.
+
+    with_model: False leaves the model's settings unread, which spares importing torch; for what
+    only prepares data.
+    Raises RecipeError with every fault of the file and of the overrides in it, UsageError for an
+    override that is not of that form.
+    """
+    document, schema, faults = completed(
+        with_overrides(scan(path), overrides), skip=() if with_model else ("model",)
+    )
+    if not document.data.keys() & {"audio", "visual"} and () not in document.holes:
+        faults.append(fault_at(document, (), "needs a section audio, visual, or both"))
+    try:
+        checked = schema.model_validate_json(json.dumps(document.data, allow_nan=False))
+    except ValidationError as failure:
+        faults.extend(faults_of(document, failure, schema))
+    faults.extend(document.faults)
+    if faults:
+        raise RecipeError(render(document, faults))
+    values = {name: getattr(checked, name) for name in ("version", "seed", *SECTIONS)}
+    return Recipe(name=_name(path), path=path, **values)
+
+
+def _name(path: Path) -> str:
+    folder = registry.bundled("recipes").resolve()
+    if path.resolve().is_relative_to(folder):
+        return path.resolve().relative_to(folder).with_suffix("").as_posix()
+    return path.stem
+
+
+def bundled_names() -> list[str]:
+    """List the recipes that come with avsnn, as spoken_digits_av/s_cmrl, sorted."""
+    folder = registry.bundled("recipes")
+    files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml"))
+    return sorted(file.as_posix() for file in files)
+
+
+def find(name: str) -> Path:
+    """Return the file of a recipe: a path to a YAML file, else the name of a bundled recipe.
+
+    In a bundled name `-` and `_` are one, and `.yaml` may stand or not. Raises RecipeError with
+    the nearest name.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):  # noqa: PTH113 - never raises
+        return path
+    known = {_plain(bundled): bundled for bundled in bundled_names()}
+    if _plain(name) in known:
+        return registry.bundled("recipes") / f"{known[_plain(name)]}.yaml"
+    by_stem = {bundled.rpartition("/")[2]: bundled for bundled in known.values()} | known
+    near = difflib.get_close_matches(_plain(name), by_stem, n=1)
+    nearest = f" (did you mean {by_stem[near[0]]}?)" if near else ""
+    raise RecipeError(f"no recipe {show(name)}{nearest}", hint="avsnn ls recipes")
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(".yaml").replace("-", "_")

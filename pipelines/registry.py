@@ -1,0 +1,55 @@
+"""What there is: a dataset, feature, model or recipe is registered by its file being there.
+
+Names use hyphens, files underscores. Listing reads only file names and docstrings, so that
+`avsnn ls` imports no torch.
+"""
+
+import ast
+import difflib
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from pipelines.errors import UsageError
+
+PACKAGES = {
+    "dataset": "pipelines.sources.datasets",
+    "feature": "pipelines.features",
+    "model": "pipelines.models",
+}
+
+
+def package_folder(kind: str) -> Path:
+    """Return the folder whose files are the things of this kind."""
+    return Path(__file__).parent.joinpath(*PACKAGES[kind].split(".")[1:])
+
+
+def names(kind: str) -> list[str]:
+    """List the names of a kind ("dataset", "feature", "model"), sorted."""
+    files = package_folder(kind).glob("*.py")
+    return sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_"))
+
+
+def summary(kind: str, name: str) -> str:
+    """Return the first line of a module's docstring, without importing it."""
+    source = (package_folder(kind) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
+
+
+def closest(name: str, known: list[str]) -> str:
+    """Return "did you mean …" for a misspelt name, or the list of known names."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import the module that is the thing. Raises UsageError with the nearest name."""
+    if name not in names(kind):
+        raise UsageError(f"no {kind} {name!r}", closest(name, names(kind)))
+    return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}")
+
+
+def bundled(folder: str) -> Path:
+    """Find a YAML folder ("recipes", "data_manifests"): inside the wheel, else beside the code."""
+    installed = Path(__file__).parent / "bundled" / folder
+    return installed if installed.is_dir() else Path(__file__).parent.parent / folder

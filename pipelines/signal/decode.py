@@ -1,0 +1,111 @@
+"""Sound files to arrays: decode, mix down to one channel, bring to one length.
+
+Arrays here are numpy float32; `torch.from_numpy` takes them on without a copy.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from pipelines.errors import DataError
+
+MAX_RATE_HZ = 384_000
+MAX_CHANNELS = 64
+MAX_VALUES = 2**28  # one gibibyte of float32, whatever a small compressed file claims to hold
+MAX_CHUNKS = 1000
+UNKNOWN_SIZE = 0xFFFFFFFF  # what a writer that cannot seek back puts for the length
+HINT = "delete the file and fetch it again, or leave the clip out of the manifest"
+
+
+def read_wav(path: Path, max_seconds: float = 600.0) -> tuple[NDArray[np.float32], int]:
+    """Decode a sound file (WAV, or another format that libsndfile knows) into memory.
+
+    max_seconds: the longest clip that is taken. Returns the waveform (channels, samples), float32
+    with full scale at ±1 (float files may go beyond), and the sampling rate in Hz.
+    Raises DataError, naming the file, if it is missing, empty, cut short, too long, not audio,
+    or holds a value that is not a finite number.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "run `avsnn download` for its dataset")
+    try:
+        with soundfile.SoundFile(path) as file:
+            _check_header(path, file, max_seconds)
+            waveform = _read_samples(path, file)
+            rate_hz = int(file.samplerate)
+    # TypeError: a name like x.raw makes soundfile ask for a format instead of reading one
+    except (soundfile.SoundFileError, TypeError) as error:
+        reason = getattr(error, "error_string", str(error))
+        raise DataError(f"{path}: not a readable sound file: {reason}", HINT) from error
+    return waveform, rate_hz
+
+
+def _check_header(path: Path, file: Any, max_seconds: float) -> None:
+    frames, channels, rate_hz = int(file.frames), int(file.channels), int(file.samplerate)
+    if not 1 <= rate_hz <= MAX_RATE_HZ:
+        raise DataError(f"{path}: sampling rate of {rate_hz} Hz, at most {MAX_RATE_HZ}", HINT)
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise DataError(f"{path}: {channels} channels, at most {MAX_CHANNELS}", HINT)
+    if _is_cut_short(path):
+        raise DataError(f"{path}: cut short, its header promises more samples", HINT)
+    if frames == 0:
+        raise DataError(f"{path}: holds no samples", HINT)
+    if frames > max_seconds * rate_hz or frames * channels > MAX_VALUES:
+        raise DataError(
+            f"{path}: {frames / rate_hz:.0f} s of {channels} channels, at most {max_seconds:g} s "
+            f"and {MAX_VALUES} values",
+            "cut the recording into clips first",
+        )
+
+
+def _read_samples(path: Path, file: Any) -> NDArray[np.float32]:
+    frames = int(file.frames)
+    # libsndfile's own conversion to float32 takes three times as long, for the same numbers
+    as_int16 = file.subtype == "PCM_16"
+    samples = file.read(dtype="int16" if as_int16 else "float32", always_2d=True)
+    if len(samples) != frames:
+        raise DataError(f"{path}: cut short after {len(samples)} of {frames} samples", HINT)
+    waveform: NDArray[np.float32] = np.ascontiguousarray(samples.T, dtype=np.float32)
+    if as_int16:
+        waveform *= np.float32(1 / 32768)
+    elif not np.isfinite(waveform).all():
+        raise DataError(f"{path}: holds values that are not finite numbers", HINT)
+    return waveform
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Tell whether a RIFF file ends before its data chunk does; libsndfile reads on silently."""
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return False
+        for _ in range(MAX_CHUNKS):
+            chunk = file.read(8)
+            size = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                return size != UNKNOWN_SIZE and file.tell() + size > length
+            if len(chunk) < 8:
+                break
+            file.seek(size + size % 2, 1)
+    return False
+
+
+def to_mono(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average the channels: (channels, samples) to (samples,)."""
+    # an average would copy the one channel that most clips have
+    mono: NDArray[np.float32] = waveform[0] if len(waveform) == 1 else waveform.mean(axis=0)
+    return mono
+
+
+def fit_length(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """Cut the end off, or pad zeros to the end: (..., any) to (..., samples).
+
+    Zeros are the constant padding of S-CMRL's audio front end.
+    """
+    missing = samples - waveform.shape[-1]
+    if missing <= 0:
+        return waveform[..., :samples]
+    return np.pad(waveform, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)])

@@ -1,0 +1,139 @@
+"""Spiking attention (S-CMRL Eq. 7) and the cross-modal residual built on it (Eqs 10-16)."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.snn.neurons import LIF
+
+Axis = Literal["space", "time"]
+HeadLayout = Literal["per-head", "scrambled"]
+Which = Literal["both", "spatial", "temporal", "none"]
+
+
+class SpikingLinear(nn.Module):
+    """Linear - BN - LIF over tokens."""
+
+    def __init__(self, before: int, after: int, neuron: LIF, *, bias: bool = False) -> None:
+        super().__init__()
+        self.linear = nn.Linear(before, after, bias=bias)
+        self.norm = nn.BatchNorm1d(after)
+        self.lif = neuron
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (T, B, N, before) to spikes (T, B, N, after)."""
+        currents = self.norm(self.linear(x.flatten(0, 2)))
+        spikes: Tensor = self.lif(currents)
+        return torch.unflatten(spikes, 0, x.shape[:3])
+
+
+class SpikingAttention(nn.Module):
+    """SN(BN(Linear(SN(Q K^T V s)))) with spiking Q, K, V, and no softmax (S-CMRL Eq. 7).
+
+    axis: what is attended over, the N positions or the T steps (non-causal).
+    head_layout: "per-head", or "scrambled": for axis "time" the authors reshape (T, D) to
+        (heads, T, D/heads) without the transposition, which mixes heads with time steps.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        scale: float,
+        axis: Axis,
+        neuron: Callable[[], LIF],
+        head_layout: HeadLayout = "per-head",
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"width {width} is not a multiple of heads {heads}")
+        self.heads, self.scale, self.axis, self.head_layout = heads, scale, axis, head_layout
+        self.query = SpikingLinear(width, width, neuron())
+        self.key = SpikingLinear(width, width, neuron())
+        self.value = SpikingLinear(width, width, neuron())
+        self.attention_lif = neuron()
+        self.project = SpikingLinear(width, width, neuron())
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Attend from x to context; both (T, B, N, D), as is the result. Self: context = x."""
+        query, key, value = (
+            self._split(part(tokens))
+            for part, tokens in ((self.query, x), (self.key, context), (self.value, context))
+        )
+        # without a softmax (Q K^T) V = Q (K^T V): take the cheaper order
+        if key.shape[-2] > key.shape[-1]:
+            mixed = query @ (key.transpose(-2, -1) @ value)
+        else:
+            mixed = (query @ key.transpose(-2, -1)) @ value
+        merged = self._merge(mixed * self.scale)
+        out: Tensor = self.project(self.attention_lif(merged.flatten(0, 2)).view_as(merged))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(T, B, N, D) to (T, B, h, N, d) over space, (B, N, h, T, d) over time."""
+        if self.axis == "space":
+            return torch.unflatten(x, -1, (self.heads, -1)).transpose(2, 3)
+        x = x.permute(1, 2, 0, 3)
+        if self.head_layout == "scrambled":
+            batch, positions, steps, width = x.shape
+            return x.reshape(batch, positions, self.heads, steps, width // self.heads)
+        return torch.unflatten(x, -1, (self.heads, -1)).transpose(2, 3)
+
+    def _merge(self, x: Tensor) -> Tensor:
+        """Undo `_split`, to a contiguous (T, B, N, D)."""
+        if self.axis == "space":
+            return x.transpose(2, 3).flatten(3).contiguous()
+        if self.head_layout == "scrambled":
+            batch, positions, heads, steps, width = x.shape
+            x = x.reshape(batch, positions, steps, heads * width)
+        else:
+            x = x.transpose(2, 3).flatten(3)
+        return x.permute(2, 0, 1, 3).contiguous()
+
+
+class CrossModalResidual(nn.Module):
+    """CCSSA: what one modality finds of itself in the other (S-CMRL Eqs 12-16).
+
+    which: "spatial" (SCSA), "temporal" (TCSA) or "both", their product (Eq. 16).
+    reduce_single: with one of them alone, apply its mean-and-expand (Eqs 12-15); the authors'
+        code leaves the raw spikes.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        which: Literal["both", "spatial", "temporal"],
+        heads: int,
+        scale: float,
+        neuron: Callable[[], LIF],
+        head_layout: HeadLayout = "per-head",
+        reduce_single: bool = True,
+    ) -> None:
+        super().__init__()
+        self.reduce = which == "both" or reduce_single
+
+        def attention(axis: Axis) -> SpikingAttention:
+            return SpikingAttention(
+                width, heads=heads, scale=scale, axis=axis, neuron=neuron, head_layout=head_layout
+            )
+
+        self.spatial = attention("space") if which != "temporal" else None
+        self.temporal = attention("time") if which != "spatial" else None
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """x asks, other answers: (T, B, N, D) each; returns (T, B, N, D)."""
+        result: Tensor | None = None
+        if self.spatial is not None:
+            spatial = self.spatial(x, other)
+            result = spatial.mean(2, keepdim=True).expand_as(spatial) if self.reduce else spatial
+        if self.temporal is not None:
+            temporal = self.temporal(x, other)
+            if self.reduce:
+                temporal = temporal.mean(0, keepdim=True).expand_as(temporal)
+            result = temporal if result is None else result * temporal
+        assert isinstance(result, torch.Tensor)
+        return result

@@ -1,0 +1,217 @@
+"""The stages as the command line calls them: each does what is missing, under its lock.
+
+prepare, train, evaluate and noise_eval each read one artefact and publish one; `run` does them in
+order. Heavy imports happen inside, so that a stage with nothing to do answers at once.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines import device as machine
+from pipelines import recipe as recipes
+from pipelines import store
+from pipelines.errors import DataError
+from pipelines.plan import DataPlan, plan_data, run_folder
+from pipelines.recipe import Recipe
+from pipelines.recipe_noise import Noise
+from pipelines.sources.acquire import acquire, missing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Reporter(Protocol):
+    """Who is told what happens: a terminal, a log, a test."""
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+
+    def advance(self, what: str, done: int, total: int | None) -> None:
+        """Progress of something counted."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: "Tensor") -> None:
+        """One training step is done."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """One epoch is done and saved."""
+
+
+def is_prepared(plan: DataPlan) -> bool:
+    """Say whether clips and caches of a plan are there. Imports no torch."""
+    from pipelines.cache.receipts import is_whole
+
+    return plan.clips.exists() and all(is_whole(cache) for cache in plan.caches.values())
+
+
+def prepare(recipe: Recipe, report: Reporter, *, mirror: Path | None = None) -> DataPlan:
+    """Make a recipe's clips and caches; returns the plan that says where they are."""
+    plan = plan_data(recipe)
+    if is_prepared(plan):
+        report.say(f"prepare: hit, {_names(plan)}")
+        return plan
+    raw = acquire(
+        plan.manifest, mirror=mirror, say=report.say,
+        progress=lambda done, total: report.advance("download", done, total),
+    )  # fmt: skip
+    from pipelines.cache import build
+
+    device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+    clips = build.make_clips(plan, raw, report.say)
+    for cache in plan.caches.values():
+        build.make_cache(cache, plan.manifest.name, raw, clips, device, report.advance)
+    report.say(f"prepare: done, {_names(plan)}")
+    return plan
+
+
+def _names(plan: DataPlan) -> str:
+    return ", ".join([plan.clips.name, *(cache.folder.name for cache in plan.caches.values())])
+
+
+def train(
+    recipe: Recipe, report: Reporter, *, mirror: Path | None = None, fresh: bool = False
+) -> Path:
+    """Train a recipe, or go on where it stopped; returns the run's folder.
+
+    Raises LockedError if another process trains the same recipe.
+    """
+    run = run_folder(recipe)
+    with store.lock(run, wait=False, what=f"run {run.name}"):
+        if fresh and run.exists():
+            store.remove(run)
+        if (run / "trained.json").exists():
+            report.say(f"train: hit, {run.name}")
+            return run
+        plan = prepare(recipe, report, mirror=mirror)
+        from pipelines.training.loop import train as train_network
+
+        device = machine.choose(
+            recipe.runtime.device, threads=recipe.runtime.threads,
+            deterministic=recipe.train.deterministic,
+        )  # fmt: skip
+        _describe(run, recipe, machine.description(device))
+        chosen = train_network(recipe, plan, run, device, report)
+        report.say(
+            f"train: done, epoch {chosen['epoch']} of {recipe.train.epochs} selected "
+            f"({recipe.train.select}), validation {chosen['validation_accuracy']:.2%}"
+        )
+    return run
+
+
+def _describe(run: Path, recipe: Recipe, description: dict[str, Any]) -> None:
+    """Write what the run is, before it starts; an unchanged recipe is not written again."""
+    if not (run / "recipe.yaml").exists():
+        store.publish_text(run / "recipe.yaml", recipe.to_yaml())
+    environment = {
+        "name": recipe.name,
+        "caches": [cache.folder.name for cache in plan_data(recipe).caches.values()],
+        "versions": store.versions(),
+        "machine": description,
+    }
+    store.publish_json(run / "env.json", environment)
+
+
+def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, Path]:
+    """Find a run by folder, name or beginning of a name; None is the one trained last.
+
+    settings: overrides such as "runtime.device=cpu". Raises DataError if there is none or several.
+    """
+    runs = store.home() / "runs"
+    if name is None:
+        trained = sorted(runs.glob("*/trained.json"), key=lambda path: path.stat().st_mtime)
+        if not trained:
+            raise DataError("no trained run yet", "avsnn train RECIPE makes one")
+        folder = trained[-1].parent
+    else:
+        matches = [Path(name)] if (Path(name) / "recipe.yaml").exists() else [
+            path for path in sorted(runs.glob("*/"))
+            if path.name.startswith(Path(name).name) and (path / "recipe.yaml").exists()
+        ]  # fmt: skip
+        if len(matches) != 1:
+            found = ", ".join(path.name for path in matches) or "none"
+            raise DataError(f"no single run {name!r}: {found}", "avsnn ls runs")
+        folder = matches[0]
+    recipe = recipes.load(folder / "recipe.yaml", settings)
+    return replace(recipe, name=store.read_json(folder / "env.json")["name"]), folder
+
+
+def _ready(recipe: Recipe, report: Reporter) -> DataPlan:
+    plan = plan_data(recipe)
+    return plan if is_prepared(plan) else prepare(recipe, report)
+
+
+def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False) -> dict[str, Any]:
+    """Evaluate a trained run on its test split, or read the result that is there."""
+    with store.lock(run, wait=False, what=f"run {run.name}"):
+        if (run / "eval.json").exists() and not force:
+            report.say(f"evaluate: hit, {run.name}")
+            result: dict[str, Any] = store.read_json(run / "eval.json")
+            return result
+        plan = _ready(recipe, report)
+        from pipelines.evaluation.evaluate import evaluate as evaluate_network
+
+        device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+        result = evaluate_network(recipe, plan, run, device)
+    low, high = result["wilson"]
+    report.say(
+        f"evaluate: test accuracy {result['accuracy']:.2%} "
+        f"(95 % {low:.2%} to {high:.2%}, n = {result['n']})"
+    )
+    return result
+
+
+def noise_eval(
+    recipe: Recipe, run: Path, noise: Noise, report: Reporter, *, force: bool = False
+) -> dict[str, Any]:
+    """Sweep the noise over a trained run, or read the result that is there."""
+    from pipelines.evaluation.names import noise_result
+
+    with store.lock(run, wait=False, what=f"run {run.name}"):
+        path = run / f"{noise_result(noise)}.json"
+        if path.exists() and not force:
+            result: dict[str, Any] = store.read_json(path)
+            if result["noise"] == json.loads(noise.model_dump_json()):
+                report.say(f"noise-eval: hit, {path.name}")
+                return result
+        plan = _ready(recipe, report)
+        from pipelines.evaluation.noise_sweep import noise_sweep
+
+        device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+        result = noise_sweep(recipe, plan, run, noise, device, report.advance)
+    report.say(f"noise-eval: done, {path.with_suffix('.png')}")
+    return result
+
+
+def status(recipe: Recipe) -> list[dict[str, str]]:
+    """Say of each stage whether it is done, and where or why not."""
+    from pipelines.cache.receipts import is_whole
+    from pipelines.evaluation.names import noise_result
+
+    plan = plan_data(recipe)
+    lacking = missing(plan.manifest)
+    run = run_folder(recipe)
+    rows = [("download", not lacking, "lacks " + ", ".join(lacking) if lacking else "all sources"),
+            ("clips", plan.clips.exists(), plan.clips.name)]  # fmt: skip
+    rows += [
+        (f"cache {modality}", is_whole(cache), _why(cache.receipt, cache.folder.name))
+        for modality, cache in plan.caches.items()
+    ]
+    epochs = (
+        sum(1 for _ in (run / "metrics.jsonl").open()) if (run / "metrics.jsonl").exists() else 0
+    )
+    done = (run / "trained.json").exists()
+    rows.append(("train", done, f"{run.name}, {epochs} of {recipe.train.epochs} epochs"))
+    rows.append(("evaluate", (run / "eval.json").exists(), "eval.json"))
+    name = f"{noise_result(recipe.noise)}.json"
+    rows.append(("noise-eval", (run / name).exists(), name))
+    return [{"stage": s, "state": "hit" if hit else "miss", "detail": d} for s, hit, d in rows]
+
+
+def _why(receipt: Path, name: str) -> str:
+    """Name an artefact, and what it was made with where that differs from what is installed."""
+    if not receipt.exists():
+        return name
+    made, now = store.read_json(receipt)["versions"], store.versions()
+    other = [f"{k} {v} (now {now.get(k)})" for k, v in made.items() if now.get(k) != v]
+    return f"{name}, made with {', '.join(other)}" if other else name

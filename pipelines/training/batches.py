@@ -1,0 +1,144 @@
+"""The clips of a split as batches on the device: resident where they fit, streamed where not."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from pipelines import device as machine
+from pipelines.cache.rows import Rows
+from pipelines.plan import DataPlan
+from pipelines.recipe import Recipe
+from pipelines.sources.clips import Clip
+
+# share of the free memory that a resident split may take
+RESIDENT_SHARE = 0.4
+
+
+class Batch(NamedTuple):
+    """Rows as cached, before crops and normalisation; a modality that is not used is None.
+
+    audio: (B, 1, H, W) float16. visual: (B, C, H, W) uint8. labels: (B,) int64.
+    numbers: (B,) int64, the clips' places in the split. audio_rows: (B,) rows of the cache.
+    """
+
+    audio: Tensor | None
+    visual: Tensor | None
+    labels: Tensor
+    numbers: Tensor
+    audio_rows: Tensor | None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labels, clip names and cache rows of one split, in the order of the manifest."""
+
+    clips: list[Clip]
+    labels: np.ndarray
+    caches: dict[str, Rows]
+    rows: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+
+def open_split(plan: DataPlan, clips: Sequence[Clip], name: str) -> Split:
+    """Open the caches of one split and find each clip's row in them."""
+    chosen = [clip for clip in clips if clip.split == name]
+    caches = {m: Rows(cache.folder / f"{name}.h5") for m, cache in plan.caches.items()}
+    rows = {}
+    for modality, cache in caches.items():
+        place = {source: row for row, source in enumerate(cache.sources)}
+        rows[modality] = np.array([place[getattr(clip, modality)] for clip in chosen])
+    return Split(chosen, np.array([clip.label for clip in chosen]), caches, rows)
+
+
+def training_order(clips: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Shuffle by (seed, epoch) and cut into batches; a last batch of one clip is left out.
+
+    Batch norm has no variance to take from a single static clip.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(clips)
+    cut = [order[i : i + batch_size] for i in range(0, clips, batch_size)]
+    return cut[:-1] if len(cut) > 1 and len(cut[-1]) == 1 else cut
+
+
+def in_order(clips: int, batch_size: int) -> list[np.ndarray]:
+    """Cut the clips into batches in the order of the manifest."""
+    return [np.arange(i, min(i + batch_size, clips)) for i in range(0, clips, batch_size)]
+
+
+def loader(
+    split: Split, recipe: Recipe, device: torch.device
+) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
+    """Return what turns lists of clip numbers into batches, resident or streamed."""
+    needed = sum(
+        len(cache) * math.prod(cache.row_shape) * cache.dtype.itemsize
+        for cache in split.caches.values()
+    )
+    wish = recipe.train.data_on_device
+    fits = needed <= RESIDENT_SHARE * machine.free_bytes(device)
+    if wish == "yes" or (wish == "auto" and fits):
+        return _resident(split, device)
+    return _streamed(split, device, recipe.runtime.num_workers)
+
+
+def _resident(split: Split, device: torch.device) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
+    tensors = {m: torch.from_numpy(cache.all()).to(device) for m, cache in split.caches.items()}
+    rows = {m: torch.from_numpy(numbers).to(device) for m, numbers in split.rows.items()}
+    labels = torch.from_numpy(split.labels).to(device)
+
+    def batches(order: list[np.ndarray]) -> Iterator[Batch]:
+        for chosen in order:
+            numbers = torch.from_numpy(chosen).to(device)
+            picked = {m: tensor[rows[m][numbers]] for m, tensor in tensors.items()}
+            audio_rows = rows["audio"][numbers] if "audio" in rows else None
+            yield Batch(
+                picked.get("audio"), picked.get("visual"), labels[numbers], numbers, audio_rows
+            )
+
+    return batches
+
+
+class _CachedRows(Dataset[dict[str, np.ndarray]]):
+    """Reads a batch's rows in a worker process; its files are opened there."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __getitem__(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        split = self.split
+        return {m: cache.read(split.rows[m][chosen].tolist()) for m, cache in split.caches.items()}
+
+
+def _streamed(
+    split: Split, device: torch.device, workers: int
+) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
+    labels = torch.from_numpy(split.labels).to(device)
+
+    def batches(order: list[np.ndarray]) -> Iterator[Batch]:
+        stream = DataLoader(
+            _CachedRows(split),
+            sampler=order,
+            batch_size=None,
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            pin_memory=device.type == "cuda",
+            # its own generator: the default one would be drawn from at every epoch
+            generator=torch.Generator(),
+        )
+        for chosen, read in zip(order, stream, strict=True):
+            numbers = torch.from_numpy(chosen).to(device)
+            picked = {m: torch.as_tensor(t).to(device, non_blocking=True) for m, t in read.items()}
+            rows = split.rows.get("audio")
+            audio_rows = None if rows is None else torch.from_numpy(rows[chosen]).to(device)
+            yield Batch(
+                picked.get("audio"), picked.get("visual"), labels[numbers], numbers, audio_rows
+            )
+
+    return batches

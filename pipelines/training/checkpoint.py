@@ -1,0 +1,99 @@
+"""Checkpoints: a folder each, published whole, checked against its receipt before it is loaded.
+
+`checkpoint-<epoch>-<step>/` holds the weights and the best weights so far as safetensors, and the
+rest (optimiser, random state, history) as a file that `torch.load(weights_only=True)` reads.
+"""
+
+import pickle
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from pipelines import store
+from pipelines.errors import DataError
+
+NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
+FILES = ("weights.safetensors", "best.safetensors", "state.pt")
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, which takes only contiguous tensors."""
+    with store.publish(path) as part:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+
+
+def load_weights(path: Path, expected_sha256: str) -> dict[str, Tensor]:
+    """Read weights. Raises DataError if missing, damaged, or not the bytes that were written."""
+    try:
+        found = store.sha256(path)
+        if found != expected_sha256:
+            raise DataError(
+                f"{path} is damaged: sha256 {found}, not {expected_sha256}",
+                "train again with --fresh, or restore the file",
+            )
+        weights: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot read {path}: {error}", "train again with --fresh") from error
+    return weights
+
+
+def put_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> None:
+    """Load weights into a model. Raises DataError if they are another network's."""
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise DataError(f"{where} does not fit the recipe's network: {first}") from error
+
+
+def copy_of(model: nn.Module) -> dict[str, Tensor]:
+    """Copy a model's weights and buffers."""
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def save(
+    run: Path, epoch: int, step: int, model: nn.Module, best: dict[str, Tensor],
+    state: dict[str, Any],
+) -> None:  # fmt: skip
+    """Publish a checkpoint taken after `step` steps of `epoch`, then remove the older ones."""
+    folder = run / f"checkpoint-{epoch:06d}-{step:06d}"
+    with store.publish(folder) as part:
+        part.mkdir()
+        save_file({n: t.contiguous() for n, t in model.state_dict().items()}, part / FILES[0])
+        save_file({n: t.contiguous() for n, t in best.items()}, part / FILES[1])
+        torch.save(state, part / FILES[2])
+        files = {name: part / name for name in FILES}
+        store.receipt(part, stage="checkpoint", made_from={"run": run.name}, files=files)
+    for older in sorted(run.glob("checkpoint-*")):
+        if NAME.fullmatch(older.name) and older.name != folder.name:
+            shutil.rmtree(older)
+
+
+def newest(run: Path) -> Path | None:
+    """Return the newest checkpoint of a run, None if it has none."""
+    found = sorted(path for path in run.glob("checkpoint-*") if NAME.fullmatch(path.name))
+    return found[-1] if found else None
+
+
+def load(folder: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Load a checkpoint into a model; returns the best weights and the state.
+
+    Raises DataError if any file is not, byte for byte, what was written.
+    """
+    files = store.read_json(folder / "receipt.json")["files"]
+    weights, best = (load_weights(folder / name, files[name]["sha256"]) for name in FILES[:2])
+    path = folder / FILES[2]
+    try:
+        if store.sha256(path) != files[FILES[2]]["sha256"]:
+            raise DataError(f"{path} is damaged", "train again with --fresh")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise DataError(f"cannot read {path}: {error}", "train again with --fresh") from error
+    put_weights(model, weights, folder)
+    return best, state

@@ -1,0 +1,144 @@
+"""From cached rows to what the network sees: crop, noise, normalise; augment in training.
+
+Everything random is a pure function of (seed, epoch, clip), so it is the same on every device,
+for every number of workers, and after a resume.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipelines import registry, store
+from pipelines.cache.decoded import audio_batches
+from pipelines.plan import DataPlan, extract_arguments
+from pipelines.recipe import Recipe
+from pipelines.signal import counter_rng, crops
+from pipelines.signal.noise import add_noise
+from pipelines.sources.acquire import raw_folder
+from pipelines.training.batches import Batch
+
+CHOOSE, LEVEL = 201, 202  # streams of the random numbers, apart from those in pipelines.signal
+
+Noise = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """(x - mean) / sd by channel, measured on the training split."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) in the cache's unit; returns float32."""
+        return (x.float() - self.mean) / self.sd
+
+
+class Inputs:
+    """Prepares batches for one recipe on one device."""
+
+    def __init__(self, recipe: Recipe, plan: DataPlan, device: torch.device) -> None:
+        self.recipe, self.plan, self.device = recipe, plan, device
+        self.scales = {}
+        for modality, cache in plan.caches.items():
+            found = store.read_json(cache.receipt)["made_from"]["statistics"]
+            mean, sd = (
+                torch.tensor(found[k], device=device)[:, None, None] for k in ("mean", "sd")
+            )
+            self.scales[modality] = Scale(mean.float(), sd.float())
+        self._waveforms: Tensor | None = None
+
+    def for_training(self, batch: Batch, epoch: int) -> tuple[Tensor | None, Tensor | None]:
+        """Augment and normalise: (audio (B, 1, H, W), visual (B, C, H, W)), None if not used."""
+        keys = counter_rng.keys(self.recipe.seed, epoch, batch.numbers)
+        augment, visual_settings = self.recipe.train.augment, self.recipe.visual
+        audio, visual = batch.audio, batch.visual
+        noisy, levels = None, None
+        if augment.noise_snr_db is not None:
+            low, high = augment.noise_snr_db
+            noisy = counter_rng.uniform(keys, 1, CHOOSE)[:, 0] < augment.noise_probability
+            levels = low + (high - low) * counter_rng.uniform(keys, 1, LEVEL)[:, 0]
+        if audio is not None:
+            if noisy is not None and levels is not None and bool(noisy.any()):
+                audio = self._with_noise(batch, audio, noisy, levels, keys)
+            if augment.time_shift > 0:
+                audio = crops.time_shift(audio.float(), augment.time_shift, keys)
+            audio = self._shaped(self.scales["audio"](audio))
+        if visual is not None and visual_settings is not None:
+            if visual_settings.crop == "random":
+                visual = crops.random_crop(visual, visual_settings.size, keys)
+            elif visual_settings.crop == "resized":
+                visual = crops.resized_crop(visual, visual_settings.size, keys)
+            else:
+                visual = crops.centre_crop(visual, visual_settings.size)
+            if visual_settings.flip:
+                visual = crops.flip(visual, keys)
+            visual = visual.float()
+            if noisy is not None and levels is not None:
+                dirty = add_noise(visual, levels, keys ^ 1)
+                visual = torch.where(noisy[:, None, None, None], dirty, visual)
+            visual = self._shaped(self.scales["visual"](visual))
+        return audio, visual
+
+    def for_evaluation(
+        self, batch: Batch, image_noise: Noise | None = None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Crop the centre and normalise; image_noise acts on levels 0-255 before that."""
+        audio, visual = batch.audio, batch.visual
+        if audio is not None:
+            audio = self._shaped(self.scales["audio"](audio))
+        if visual is not None and self.recipe.visual is not None:
+            visual = crops.centre_crop(visual, self.recipe.visual.size).float()
+            if image_noise is not None:
+                visual = image_noise(visual)
+            visual = self._shaped(self.scales["visual"](visual))
+        return audio, visual
+
+    def extract(self, waveforms: Tensor) -> Tensor:
+        """Compute the recipe's audio feature of (B, samples) at its sample rate, as cached."""
+        cache = self.plan.caches["audio"]
+        feature = registry.load("feature", cache.made_from["feature"])
+        features: Tensor = feature.extract(waveforms, **extract_arguments(cache))
+        return features.half()
+
+    def waveforms(self, sources: list[str]) -> Tensor:
+        """Decode sources at the recipe's rate and length: (n, samples) float32 on the device."""
+        settings = self.recipe.audio
+        assert settings is not None
+        dataset = registry.load("dataset", self.plan.manifest.name)
+        batches = audio_batches(
+            dataset, raw_folder(self.plan.manifest), sources,
+            sample_rate=settings.sample_rate, seconds=settings.seconds, device=self.device,
+        )  # fmt: skip
+        parts = list(batches)
+        order = np.concatenate([numbers for numbers, _ in parts])
+        assert (order == np.arange(len(sources))).all()
+        return torch.cat([waveforms for _, waveforms in parts])
+
+    def _with_noise(
+        self, batch: Batch, audio: Tensor, noisy: Tensor, levels: Tensor, keys: Tensor
+    ) -> Tensor:
+        """Recompute the feature of the noisy clips from their waveforms (Eq. 19)."""
+        if self._waveforms is None:
+            from pipelines.cache.rows import Rows
+
+            with Rows(self.plan.caches["audio"].folder / "train.h5") as rows:
+                self._waveforms = self.waveforms(rows.sources)
+        assert batch.audio_rows is not None
+        clean = self._waveforms[batch.audio_rows[noisy]]
+        audio = audio.clone()
+        audio[noisy] = self.extract(add_noise(clean, levels[noisy], keys[noisy]))
+        return audio
+
+    def _shaped(self, x: Tensor) -> Tensor:
+        if wants_channels_last(self.recipe):
+            return x.contiguous(memory_format=torch.channels_last)
+        return x.contiguous()
+
+
+def wants_channels_last(recipe: Recipe) -> bool:
+    """Say which memory layout the recipe asks for; "auto" is channels_last, on every device."""
+    return recipe.train.memory_format in ("auto", "channels_last")

@@ -1,0 +1,199 @@
+"""Training: one loop, resumable at every step, that selects on validation and never sees test."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from pipelines import device as machine
+from pipelines import registry, store
+from pipelines.cache.rows import Rows
+from pipelines.errors import AvsnnError, MachineError, RecipeError
+from pipelines.plan import DataPlan
+from pipelines.recipe import Recipe
+from pipelines.signature import keyword_arguments
+from pipelines.sources.clips import read_clips
+from pipelines.training import checkpoint
+from pipelines.training.batches import loader, open_split, training_order
+from pipelines.training.infer import call, predict
+from pipelines.training.inputs import Inputs, wants_channels_last
+from pipelines.training.interrupt import stop_on_signals
+from pipelines.training.optimise import learning_rate, make_optimizer
+
+
+class Watcher(Protocol):
+    """Who is told how training goes."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: Tensor) -> None:
+        """One step is done; loss is a scalar on the device, and reading it waits for it."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """One epoch is done and saved."""
+
+
+def build_model(recipe: Recipe, plan: DataPlan, device: torch.device) -> nn.Module:
+    """Build the recipe's network with weights seeded by the recipe's seed, on the device."""
+    channels = {}
+    for modality, cache in plan.caches.items():
+        with Rows(cache.folder / "train.h5") as rows:
+            channels[f"{modality}_channels"] = rows.row_shape[0]
+    build = registry.load("model", recipe.model.name).build
+    torch.manual_seed(recipe.seed)
+    try:
+        model: nn.Module = build(
+            classes=len(plan.manifest.classes), **channels,
+            **keyword_arguments(build, recipe.model),
+        )  # fmt: skip
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{recipe.path}: model: {error}") from error
+    layout = torch.channels_last if wants_channels_last(recipe) else torch.contiguous_format
+    return model.to(device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def autocast_of(recipe: Recipe, device: torch.device) -> Callable[[], torch.autocast]:
+    """Return the context of the forward pass: bfloat16 if asked for, or fast here and "auto"."""
+    wish = recipe.train.precision
+    low = wish == "bf16" or (wish == "auto" and machine.fast_bfloat16(device))
+    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=low)
+
+
+def train(
+    recipe: Recipe, plan: DataPlan, run: Path, device: torch.device, watch: Watcher
+) -> dict[str, Any]:
+    """Train, or go on training; returns the selected epoch's record. Call with the run's lock.
+
+    A run is a function of the recipe: stopped anywhere and started again it ends, on one CPU, in
+    the same bits. Raises DataError for a damaged checkpoint, MachineError if memory runs out.
+    """
+    settings = recipe.train
+    clips = read_clips(plan.clips)
+    splits = {name: open_split(plan, clips, name) for name in ("train", "validation")}
+    batches = {name: loader(split, recipe, device) for name, split in splits.items()}
+    inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
+    model = build_model(recipe, plan, device)
+    optimizer = make_optimizer(model, settings)
+    criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+
+    best, history, start, skip = checkpoint.copy_of(model), list[Any](), 0, 0
+    total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
+    if (found := checkpoint.newest(run)) is not None:
+        best, state = checkpoint.load(found, model)
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], device)
+        history, start, skip = (state[k] for k in ("history", "epoch", "step"))
+        total += state["loss_sum"]
+    _write_history(run / "metrics.jsonl", history)
+    board = SummaryWriter(str(run / "tensorboard"), purge_step=start)
+
+    def save(epoch: int, step: int) -> None:
+        cuda_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        state = {
+            "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(),
+            "cuda_rng": cuda_rng, "history": history, "epoch": epoch, "step": step,
+            "loss_sum": _finite(total, epoch, step),
+        }  # fmt: skip
+        checkpoint.save(run, epoch, step, model, best, state)
+
+    try:
+        with stop_on_signals() as stop:
+            for epoch in range(start, settings.epochs):
+                began = time.monotonic()
+                order = training_order(
+                    len(splits["train"]), settings.batch_size, recipe.seed, epoch
+                )
+                model.train()
+                for step, batch in enumerate(batches["train"](order[skip:]), skip):
+                    lr = learning_rate(settings, epoch + step / len(order))
+                    for group in optimizer.param_groups:
+                        group["lr"] = lr
+                    with autocast():
+                        output = call(model, *inputs.for_training(batch, epoch))
+                        alignment = model.auxiliary_loss(output, batch.labels)  # type: ignore[operator]
+                    loss = criterion(output[0].float(), batch.labels) + alignment
+                    optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+                    if settings.clip_norm is not None:
+                        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+                    optimizer.step()
+                    total += loss.detach() * len(batch.labels)
+                    watch.step(epoch, step + 1, len(order), loss.detach())
+                    if stop:
+                        save(epoch, step + 1)
+                        stop.leave()
+                on_validation = predict(
+                    model, splits["validation"], batches["validation"],
+                    inputs.for_evaluation, recipe, autocast,
+                )  # fmt: skip
+                seen = sum(len(chosen) for chosen in order)
+                record = {
+                    "epoch": epoch + 1, "lr": lr, "train_loss": _finite(total, epoch, step) / seen,
+                    "validation_loss": on_validation.loss,
+                    "validation_accuracy": on_validation.accuracy,
+                    "firing_rates": on_validation.rates,
+                    "seconds": time.monotonic() - began,
+                }  # fmt: skip
+                if _is_best(record, history) or settings.select == "last":
+                    best = checkpoint.copy_of(model)
+                history, skip, total = [*history, record], 0, torch.zeros_like(total)
+                save(epoch + 1, 0)
+                _write_history(run / "metrics.jsonl", history)
+                _to_board(board, record)
+                watch.epoch(record)
+                if stop:
+                    stop.leave()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise MachineError(
+            f"out of memory on {device} with batch_size {settings.batch_size}",
+            "lower train.batch_size, or set train.data_on_device to no",
+        ) from error
+    finally:
+        board.close()
+    chosen = _selected(history, settings.select)
+    checkpoint.save_weights(run / "best.safetensors", best)
+    store.publish_json(
+        run / "trained.json",
+        {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
+         "sha256": store.sha256(run / "best.safetensors"), "versions": store.versions(),
+         "machine": machine.description(device)},
+    )  # fmt: skip
+    return chosen
+
+
+def _selected(history: list[dict[str, Any]], rule: str) -> dict[str, Any]:
+    """Return the record that the rule selects; the first of equals."""
+    return history[-1] if rule == "last" else max(history, key=lambda r: r["validation_accuracy"])
+
+
+def _is_best(record: dict[str, Any], history: list[dict[str, Any]]) -> bool:
+    before = [earlier["validation_accuracy"] for earlier in history]
+    return not before or record["validation_accuracy"] > max(before)
+
+
+def _finite(total: Tensor, epoch: int, step: int) -> float:
+    value = float(total)
+    if not math.isfinite(value):
+        raise AvsnnError(
+            f"the loss is no longer finite in epoch {epoch + 1}, by step {step + 1}",
+            "lower train.optimizer.lr, set train.clip_norm, or use precision: fp32",
+        )
+    return value
+
+
+def _write_history(path: Path, history: list[dict[str, Any]]) -> None:
+    store.publish_text(path, "".join(json.dumps(record) + "\n" for record in history))
+
+
+def _to_board(board: SummaryWriter, record: dict[str, Any]) -> None:
+    for name in ("lr", "train_loss", "validation_loss", "validation_accuracy"):
+        board.add_scalar(name, record[name], record["epoch"])
+    for name, rate in record["firing_rates"].items():
+        board.add_scalar(f"firing_rate/{name}", rate, record["epoch"])
