@@ -1,0 +1,80 @@
+"""Train systems over seeds and write their table: benchmarks/results/accuracy-<dataset>.json.
+
+    python benchmarks/accuracy.py [--seeds 3] [--device cpu]
+
+Runs are ordinary runs under $AVSNN_HOME: what is there is not done again. Validation selects the
+epoch; the test set is looked at once. sd is over seeds (of weights, order and augmentation).
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from avsnn_cli.render import Reporter
+from pipelines import device as machine
+from pipelines import recipe as recipes
+from pipelines import stages, store
+from pipelines.evaluation.metrics import mean_sd
+
+SYSTEMS = (
+    "spoken_digits_av/s_cmrl",
+    "spoken_digits_av/spikformer_audio",
+    "spoken_digits_av/spikformer_visual",
+)
+
+
+def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
+    settings = (f"seed={seed}", f"runtime.device={device}")
+    recipe = recipes.load(recipes.find(system), settings)
+    report = Reporter()
+    began = time.monotonic()
+    run = stages.train(recipe, report)
+    result = stages.evaluate(recipe, run, report)
+    noise = stages.noise_eval(recipe, run, recipe.noise, report)
+    return {
+        "system": system, "seed": seed, "accuracy": result["accuracy"], "n": result["n"],
+        "sources": result["sources"], "protocol": result["protocol"],
+        "selection": result["selection"], "seconds": round(time.monotonic() - began, 1),
+        "noise": {str(p["snr_db"]): p["accuracy"] for p in noise["points"]},
+    }  # fmt: skip
+
+
+def _mean_sd(values: list[float]) -> dict[str, float | None]:
+    mean, sd = mean_sd(values)
+    return {"mean": mean, "sd": sd}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="auto")
+    chosen = parser.parse_args()
+    runs = [
+        one_run(system, seed, chosen.device) for seed in range(chosen.seeds) for system in SYSTEMS
+    ]
+    table = {}
+    for system in SYSTEMS:
+        own = [run for run in runs if run["system"] == system]
+        table[system] = {
+            level: dict(
+                zip(("mean", "sd"), mean_sd([run["noise"][level] for run in own]), strict=True)
+            )
+            for level in own[0]["noise"]
+        }
+    record = {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine.description(machine.choose(chosen.device)),
+        "versions": store.versions(),
+        "table": table,
+        "runs": runs,
+    }
+    store.publish_json(Path(__file__).parent / "results" / "accuracy-spoken-digits-av.json", record)
+    for system, levels in table.items():
+        cells = (f"{k}: {v['mean']:.2%} ± {v['sd'] or 0:.2%}" for k, v in levels.items())
+        print(system, *cells, sep="  ", file=sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

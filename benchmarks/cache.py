@@ -1,0 +1,41 @@
+"""Reads of a feature cache: rows a second, one by one in random order and all at once."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from interleaved import interleaved
+
+from pipelines.cache.rows import Rows, write
+
+ROWS, SHAPE = 2000, (3, 128, 128)
+
+
+def measure_cache(device: torch.device, rounds: int) -> dict[str, Any]:  # noqa: ARG001
+    """128 x 128 RGB levels, page cache warm, with the CRC check that every read pays for."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
+    order = random.permutation(ROWS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.h5"
+        write(path, [f"row-{i}" for i in range(ROWS)], SHAPE, images.dtype,
+              [(np.arange(ROWS), images)], {})  # fmt: skip
+        rows = Rows(path)
+
+        def in_batches() -> None:
+            for start in range(0, ROWS, 32):
+                rows.read(order[start : start + 32].tolist())
+
+        def memory() -> None:
+            for start in range(0, ROWS, 32):
+                images[order[start : start + 32]]
+
+        times = interleaved(
+            {"array_in_memory": memory, "random_batches_of_32": in_batches, "all": rows.all},
+            rounds, "array_in_memory",
+        )  # fmt: skip
+        rows.close()
+    return {name: {"rows_per_s": round(ROWS / entry["seconds"]), **entry}
+            for name, entry in times.items()}  # fmt: skip

@@ -1,0 +1,181 @@
+"""A training step of S-CMRL (D = 256, 128 x 128, T = 4, batch 8) and what makes it fast."""
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from interleaved import interleaved
+from torch import Tensor, nn
+
+from pipelines.models.s_cmrl import Model
+from pipelines.snn.neurons import LIF
+
+BATCH, SIDE, T = 8, 128, 4
+
+
+class ReLUInPlaceOfLIF(nn.Module):
+    """The same network's activation without time: what a step costs before any neuron."""
+
+    def __init__(self, neuron: LIF) -> None:
+        super().__init__()
+        self.time_steps = neuron.time_steps
+
+    def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
+        if static:
+            x = x.unsqueeze(0).expand(self.time_steps, *x.shape).flatten(0, 1)
+        return torch.relu(x)
+
+
+class SpikingjellyLIF(nn.Module):
+    """spikingjelly's own neuron in the same place."""
+
+    def __init__(self, neuron: LIF) -> None:
+        super().__init__()
+        self.settings, self.time_steps = neuron, neuron.time_steps
+
+    def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
+        from spikingjelly.activation_based import functional
+
+        if static:
+            x = x.unsqueeze(0).expand(self.time_steps, *x.shape).flatten(0, 1)
+        steps = x.unflatten(0, (self.time_steps, -1))
+        rest = torch.zeros(steps.shape[1:], dtype=torch.float32, device=x.device)
+        spikes = functional.lif_multi_step(
+            steps, rest, tau=2.0, surrogate_function=self.settings.surrogate
+        )[0]
+        return spikes.flatten(0, 1)
+
+
+def network(device: torch.device, layout: torch.memory_format,
+            neuron: type[nn.Module] | None = None) -> nn.Module:  # fmt: skip
+    torch.manual_seed(0)
+    model = Model(classes=6, audio_channels=1, visual_channels=3)
+    if neuron is not None:
+        for module in list(model.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, LIF):
+                    setattr(module, name, neuron(child))
+    return model.to(device, memory_format=layout)
+
+
+def step(model: nn.Module, audio: Tensor, visual: Tensor, labels: Tensor, *, bf16: bool) -> None:
+    with torch.autocast(audio.device.type, torch.bfloat16, enabled=bf16):
+        output = model(audio, visual)
+    loss = nn.functional.cross_entropy(output.logits.float(), labels)
+    (loss + model.auxiliary_loss(output, labels)).backward()
+    model.zero_grad(set_to_none=True)
+    if audio.is_cuda:
+        torch.cuda.synchronize()
+
+
+def inputs(device: torch.device, layout: torch.memory_format, *, repeated: bool = False
+           ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    audio = torch.randn(BATCH, 1, SIDE, SIDE, generator=generator)
+    visual = torch.randn(BATCH, 3, SIDE, SIDE, generator=generator)
+    labels = (torch.arange(BATCH) % 6).to(device)
+    pair = [x.to(device).contiguous(memory_format=layout) for x in (audio, visual)]
+    if repeated:
+        pair = [x.expand(T, *x.shape) for x in pair]
+    return pair[0], pair[1], labels
+
+
+def measure_step(device: torch.device, rounds: int) -> dict[str, Any]:
+    """LIF against ReLU in the same network, in float32 and bfloat16; and peak memory."""
+    layout = torch.channels_last
+    given = inputs(device, layout)
+    result: dict[str, Any] = {}
+    for name, bf16 in (("fp32", False), ("bf16", True)):
+        variants: dict[str, Callable[[], object]] = {
+            kind: partial(step, network(device, layout, neuron), *given, bf16=bf16)
+            for kind, neuron in (
+                ("relu", ReLUInPlaceOfLIF), ("lif", None), ("spikingjelly_lif", SpikingjellyLIF),
+            )
+        }  # fmt: skip
+        result[name] = interleaved(variants, rounds, "relu")
+    result["peak_memory_MB"] = {
+        kind: _peak_memory(kind, device) for kind in ("relu", "lif", "spikingjelly_lif")
+    }
+    return result
+
+
+def _peak_memory(kind: str, device: torch.device) -> float:
+    """Run three steps in a process of their own and ask what it took at most."""
+    done = subprocess.run(
+        [sys.executable, __file__, kind, str(device)],
+        capture_output=True, text=True, check=True, env=os.environ,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
+    """Each lever alone against spikingjelly's neuron, NCHW, float32, every frame convolved."""
+    last, first = torch.channels_last, torch.contiguous_format
+    plain = inputs(device, first, repeated=True)
+    variants: dict[str, Callable[[], object]] = {
+        "baseline": partial(step, network(device, first, SpikingjellyLIF), *plain, bf16=False),
+        "shared_first_convolution": partial(
+            step, network(device, first, SpikingjellyLIF), *inputs(device, first), bf16=False
+        ),
+        "channels_last": partial(
+            step, network(device, last, SpikingjellyLIF),
+            *inputs(device, last, repeated=True), bf16=False,
+        ),
+        "own_lif": partial(step, network(device, first), *plain, bf16=False),
+        "bf16": partial(step, network(device, first, SpikingjellyLIF), *plain, bf16=True),
+        "all_fp32": partial(step, network(device, last), *inputs(device, last), bf16=False),
+        "all_bf16": partial(step, network(device, last), *inputs(device, last), bf16=True),
+    }  # fmt: skip
+    result: dict[str, Any] = {"levers": interleaved(variants, rounds, "baseline")}
+    if device.type == "cpu":
+        result["malloc"] = _malloc(rounds)
+    return result
+
+
+def _malloc(rounds: int) -> dict[str, float]:
+    """Whole processes in turn: glibc's default against one told to keep large blocks."""
+    times: dict[str, list[float]] = {"default": [], "keeps_large_blocks": []}
+    for _ in range(max(3, rounds // 2)):
+        for kind in times:
+            wish = {"AVSNN_MALLOC": "default"} if kind == "default" else {}
+            done = subprocess.run(
+                [sys.executable, __file__, "timed", "cpu"],
+                capture_output=True, text=True, check=True, env={**os.environ, **wish},
+            )  # fmt: skip
+            times[kind].append(float(done.stdout))
+    pairs = zip(times["default"], times["keeps_large_blocks"], strict=True)
+    ratios = sorted(a / b for a, b in pairs)
+    return {
+        **{kind: round(sorted(taken)[len(taken) // 2], 4) for kind, taken in times.items()},
+        "ratio_default_to_kept": round(ratios[len(ratios) // 2], 3),
+    }
+
+
+def _alone(kind: str, name: str) -> None:
+    import time
+
+    from pipelines import device as machine
+
+    device = machine.choose(name)
+    neuron = {"relu": ReLUInPlaceOfLIF, "spikingjelly_lif": SpikingjellyLIF}.get(kind)
+    model, given = network(device, torch.channels_last, neuron), inputs(device, torch.channels_last)
+    taken = []
+    for _ in range(4):
+        began = time.perf_counter()
+        step(model, *given, bf16=False)
+        taken.append(time.perf_counter() - began)
+    if kind == "timed":
+        print(sorted(taken[1:])[1])
+    elif device.type == "cuda":
+        print(round(torch.cuda.max_memory_allocated() / 1e6))
+    else:
+        print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6))
+
+
+if __name__ == "__main__":
+    _alone(sys.argv[1], sys.argv[2])
