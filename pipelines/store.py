@@ -6,6 +6,7 @@ process killed at any moment leaves either the whole artefact or none.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -120,13 +121,15 @@ def publish_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path, max_bytes: int = 64 << 20) -> Any:
-    """Read a JSON file. Raises DataError naming the file if it is missing, huge or damaged."""
+    """Read a JSON file. Raises DataError naming it: missing, unreadable, huge or damaged."""
     try:
         if path.stat().st_size > max_bytes:
             raise DataError(f"{path} is larger than {max_bytes} bytes", "it is not ours; remove it")
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing", "run the stage that makes it again") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}", "remove it and run again") from None
 
@@ -151,7 +154,7 @@ def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
                 ) from None
             print(f"waiting for another process to finish {what}", file=sys.stderr, flush=True)
             held.acquire()
-    except PermissionError as error:
+    except OSError as error:
         raise MachineError(
             f"cannot lock {file}: {error.strerror}", "point AVSNN_HOME to a writable folder"
         ) from error
@@ -164,7 +167,7 @@ def lock(path: Path, *, wait: bool, what: str) -> Iterator[None]:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of this artefact left; call with its lock held."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
+    for part in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
         remove(part)
 
 

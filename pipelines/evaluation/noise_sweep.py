@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pipelines import store
+from pipelines.errors import UsageError
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.metrics import wilson_interval
 from pipelines.evaluation.names import noise_result
@@ -42,6 +43,11 @@ def noise_sweep(
     batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
     on_audio = noise.modality != "visual" and "audio" in split.caches
     on_visual = noise.modality != "audio" and "visual" in split.caches
+    if not (on_audio or on_visual):
+        raise UsageError(
+            f"{run.name} has no {noise.modality} input to put noise on",
+            f"--modality {next(iter(split.caches))}",
+        )
     waveforms = inputs.waveforms(split.caches["audio"].sources) if on_audio else None
     points = []
     levels = noise.snr_db.levels()

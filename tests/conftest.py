@@ -1,0 +1,25 @@
+"""What every test shares: a home of its own, and the mirror of real data where there is one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# the user's own folder is nothing to test in
+os.environ.pop("AVSNN_HOME", None)
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory, monkeypatch):
+    """Every test has a home of its own, unless its module has set one for all its tests."""
+    if "AVSNN_HOME" not in os.environ:
+        monkeypatch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """The folder of real sources that AVSNN_MIRROR names."""
+    folder = os.environ.get("AVSNN_MIRROR")
+    if not folder:
+        pytest.skip("AVSNN_MIRROR names no folder of real data")
+    return Path(folder)

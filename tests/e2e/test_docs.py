@@ -1,0 +1,59 @@
+"""Every avsnn command in the README and in docs/ runs, in the order in which a reader types it."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
+
+
+def commands(page):
+    """List the avsnn commands of a page's sh blocks, without comments."""
+    lines = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).splitlines()
+    found = [line.split("#")[0].strip() for line in lines]
+    return [line for line in found if line.startswith("avsnn ")]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A home in which the quickstart, which many pages go on from, has been run: for real."""
+    folder = tmp_path_factory.mktemp("reader")
+    done = run("avsnn run quickstart --json", folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(line, folder):
+    arguments = shlex.split(line)[1:]
+    environment = {**os.environ, "AVSNN_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "avsnn_cli", *arguments],
+        capture_output=True, text=True, cwd=folder,
+        env=environment, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_runs(page, workplace):
+    for line in commands(page):
+        if "spoken" in line:
+            continue  # minutes long, on real data: test_spoken_digits.py runs them
+        done = run(line, workplace)
+        assert done.returncode == 0, f"{page.name}: {line}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+
+
+def test_the_quickstart_learns_and_leaves_a_noise_curve(workplace):
+    done = run("avsnn evaluate --json", workplace)
+    result = json.loads(done.stdout)
+    assert result["n"] == 269 and result["accuracy"] > 0.9
+    (plot,) = workplace.glob("home/runs/quickstart-*/noise-both.png")
+    assert plot.stat().st_size > 10_000

@@ -1,0 +1,133 @@
+"""Each training setting does what it says, on the quickstart's real digits, for one epoch."""
+
+import json
+
+import pytest
+import torch
+
+from pipelines import recipe as recipes
+from pipelines import stages
+from pipelines.errors import AvsnnError, MachineError, UsageError
+from pipelines.recipe_noise import Noise
+from tests.e2e.test_resume import SMALL, Quiet
+
+TINY = tuple(s for s in SMALL if not s.startswith("train.epochs"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_home(tmp_path_factory):
+    """One home, so that the caches are made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+def train(*settings, name="quickstart", epochs=1):
+    path = recipes.find(name) if isinstance(name, str) else name
+    chosen = {setting.split("=")[0] for setting in settings}
+    tiny = [setting for setting in TINY if setting.split("=")[0] not in chosen]
+    recipe = recipes.load(path, (*tiny, f"train.epochs={epochs}", *settings))
+    run = stages.train(recipe, Quiet())
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return recipe, run, [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["train.precision=bf16"],
+        ["train.memory_format=contiguous"],
+        ["train.label_smoothing=0.1", "train.clip_norm=1.0"],
+        ["train.data_on_device=no", "runtime.num_workers=1"],
+        ["visual.margin=2", "visual.crop=random", "visual.flip=true"],
+        ["visual.margin=2", "visual.crop=resized"],
+        ["train.augment.time_shift=0.2"],
+        ["model.preset=authors"],
+        ["model.ccssa=none", "model.fusion=concat"],
+        ["model.ccssa=spatial"],
+        ["model.ccssa=temporal", "model.sao=none"],
+        ["audio.feature=logmel", "audio.n_mels=16"],
+    ],
+    ids=" ".join,
+)
+def test_it_trains(settings):
+    _, _, (record,) = train(*settings)
+    assert record["train_loss"] > 0
+    assert 0 <= record["validation_accuracy"] <= 1
+    layers = [name for name in record["firing_rates"] if name.endswith(("lif", "_lif"))]
+    assert len(layers) > 10
+
+
+def test_worker_processes_change_nothing():
+    by_worker = train("train.data_on_device=no", "runtime.num_workers=1")
+    resident = train()
+    assert by_worker[2][0]["train_loss"] == resident[2][0]["train_loss"]
+
+
+@pytest.mark.parametrize("modality", ["audio", "visual"])
+def test_one_modality_alone_trains_and_takes_its_own_noise(modality, tmp_path):
+    text = recipes.find("quickstart").read_text()
+    other = "visual" if modality == "audio" else "audio"
+    lines = [line for line in text.splitlines() if not line.startswith(f"{other}:")]
+    model = "model: {name: spikformer, width: 16, heads: 2, stages: 2}"
+    lines = [model if line.startswith("model:") else line for line in lines]
+    own = tmp_path / f"{modality}_alone.yaml"
+    own.write_text("\n".join(lines))
+    recipe, run, _ = train(name=own)
+    result = stages.evaluate(recipe, run, Quiet())
+    assert result["sources"].keys() == {modality}
+    sweep = stages.noise_eval(recipe, run, Noise(), Quiet())
+    assert sweep["noisy_inputs"] == [modality]
+    with pytest.raises(UsageError, match=f"no {other} input"):
+        stages.noise_eval(recipe, run, Noise(modality=other), Quiet())
+
+
+def test_the_learning_rate_follows_the_schedule():
+    schedule = "{name: step, milestones: [1], gamma: 0.5}"
+    _, _, records = train(f"train.schedule={schedule}", epochs=2)
+    assert records[1]["lr"] == pytest.approx(records[0]["lr"] / 2)
+
+
+def test_last_selects_the_last_epoch_and_best_validation_the_best():
+    for rule in ("last", "best-validation"):
+        recipe, run, records = train(f"train.select={rule}", epochs=3)
+        best = max(records, key=lambda record: record["validation_accuracy"])
+        expected = records[-1] if rule == "last" else best
+        result = stages.evaluate(recipe, run, Quiet())
+        assert result["selection"] == f"{rule} (epoch {expected['epoch']})"
+
+
+def test_training_never_opens_the_test_split(monkeypatch):
+    from pipelines.training import loop
+
+    opened = []
+
+    def remember(plan, clips, name):
+        opened.append(name)
+        return original(plan, clips, name)
+
+    original = loop.open_split
+    monkeypatch.setattr(loop, "open_split", remember)
+    train("seed=5")
+    assert sorted(opened) == ["train", "validation"]
+
+
+def test_a_device_that_is_not_there_is_said_in_one_line():
+    with pytest.raises(MachineError, match="no device cuda:99"):
+        train("runtime.device=cuda:99", "seed=6")
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(monkeypatch):
+    # batch norm keeps a wild learning rate finite: the weights themselves are spoilt
+    from pipelines.training import loop
+
+    def spoilt(*arguments):
+        model = original(*arguments)
+        torch.nn.init.constant_(model.head.weight, float("inf"))
+        return model
+
+    original = loop.build_model
+    monkeypatch.setattr(loop, "build_model", spoilt)
+    with pytest.raises(AvsnnError, match="no longer finite in epoch 1") as caught:
+        train("seed=7")
+    assert "lr" in caught.value.hint

@@ -1,0 +1,74 @@
+"""The noise curve: what gets the noise, and that each level stands alone."""
+
+import pytest
+
+from pipelines import recipe as recipes
+from pipelines import stages
+from pipelines.recipe_noise import Noise, SnrRange
+from tests.e2e.test_resume import Quiet
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
+        recipe = recipes.load(
+            recipes.find("quickstart"), ("train.epochs=4", "model.width=32", "runtime.device=cpu")
+        )
+        yield recipe, stages.train(recipe, Quiet())
+
+
+def sweep(trained, **settings):
+    recipe, run = trained
+    return stages.noise_eval(recipe, run, Noise(**settings), Quiet(), force=True)
+
+
+def levels(start, stop, step):
+    return SnrRange(start=float(start), stop=float(stop), step=float(step))
+
+
+def accuracy(result):
+    return {point["snr_db"]: point["accuracy"] for point in result["points"]}
+
+
+def test_the_clean_point_is_the_evaluations_accuracy(trained):
+    result = sweep(trained, snr_db=levels(0, 30, 15))
+    clean = stages.evaluate(*trained, Quiet())["accuracy"]
+    assert [p["snr_db"] for p in result["points"]] == [None, 0.0, 15.0, 30.0]
+    assert accuracy(result)[None] == clean > 0.5
+    assert result["noisy_inputs"] == ["audio", "visual"]
+
+
+def test_nearly_no_noise_is_clean_and_loud_noise_is_not(trained):
+    found = accuracy(sweep(trained, snr_db=levels(-40, 120, 160)))
+    assert abs(found[120.0] - found[None]) < 0.03
+    assert found[-40.0] < found[None] - 0.2
+
+
+def test_a_level_does_not_depend_on_the_others(trained):
+    together = accuracy(sweep(trained, snr_db=levels(0, 30, 5)))
+    alone = accuracy(sweep(trained, snr_db=levels(10, 10, 5)))
+    assert alone[10.0] == together[10.0]
+
+
+def test_each_modality_alone_hurts_less_than_both(trained):
+    at = {
+        modality: accuracy(sweep(trained, snr_db=levels(0, 0, 5), modality=modality))[0.0]
+        for modality in ("audio", "visual", "both")
+    }
+    assert at["both"] <= min(at["audio"], at["visual"]) + 0.02
+
+
+def test_another_seed_is_another_noise(trained):
+    a, b = (sweep(trained, snr_db=levels(5, 5, 5), seed=seed) for seed in (0, 1))
+    assert a["noise"] != b["noise"]
+
+
+def test_files_for_people_and_programs(trained):
+    sweep(trained, snr_db=levels(0, 30, 15), modality="audio")
+    _, run = trained
+    lines = (run / "noise-audio.csv").read_text().splitlines()
+    assert lines[0] == "snr_db,accuracy,correct,wilson_low,wilson_high"
+    assert len(lines) == 5
+    assert (run / "noise-audio.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (run / "noise-audio.json").exists()
