@@ -112,9 +112,8 @@ def train(
                 )
                 model.train()
                 for step, batch in enumerate(batches["train"](order[skip:]), skip):
-                    lr = learning_rate(settings, epoch + step / len(order))
                     for group in optimizer.param_groups:
-                        group["lr"] = lr
+                        group["lr"] = learning_rate(settings, epoch + step / len(order))
                     with autocast():
                         output = call(model, *inputs.for_training(batch, epoch))
                         alignment = model.auxiliary_loss(output, batch.labels)  # type: ignore[operator]
@@ -133,14 +132,16 @@ def train(
                     model, splits["validation"], batches["validation"],
                     inputs.for_evaluation, recipe, autocast,
                 )  # fmt: skip
-                seen = sum(len(chosen) for chosen in order)
+                last = len(order) - 1  # a run stopped after it goes on with no step left to do
                 record = {
-                    "epoch": epoch + 1, "lr": lr, "train_loss": _finite(total, epoch, step) / seen,
+                    "epoch": epoch + 1,
+                    "lr": learning_rate(settings, epoch + last / len(order)),
+                    "train_loss": _finite(total, epoch, last) / sum(map(len, order)),
                     "validation_loss": on_validation.loss,
                     "validation_accuracy": on_validation.accuracy,
                     "firing_rates": on_validation.rates,
                     "seconds": time.monotonic() - began,
-                }  # fmt: skip
+                }
                 if _is_best(record, history) or settings.select == "last":
                     best = checkpoint.copy_of(model)
                 history, skip, total = [*history, record], 0, torch.zeros_like(total)
