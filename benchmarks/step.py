@@ -12,6 +12,7 @@ import torch
 from interleaved import interleaved
 from torch import Tensor, nn
 
+from pipelines import device as machine
 from pipelines.models.s_cmrl import Model
 from pipelines.snn.neurons import LIF
 
@@ -91,6 +92,9 @@ def measure_step(device: torch.device, rounds: int) -> dict[str, Any]:
     given = inputs(device, layout)
     result: dict[str, Any] = {}
     for name, bf16 in (("fp32", False), ("bf16", True)):
+        if bf16 and not machine.fast_bfloat16(device):
+            result[name] = "not measured: this processor has no bfloat16 units"
+            continue
         variants: dict[str, Callable[[], object]] = {
             kind: partial(step, network(device, layout, neuron), *given, bf16=bf16)
             for kind, neuron in (
@@ -131,35 +135,45 @@ def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
         "all_fp32": partial(step, network(device, last), *inputs(device, last), bf16=False),
         "all_bf16": partial(step, network(device, last), *inputs(device, last), bf16=True),
     }  # fmt: skip
+    if not machine.fast_bfloat16(device):
+        variants = {name: run for name, run in variants.items() if "bf16" not in name}
     result: dict[str, Any] = {"levers": interleaved(variants, rounds, "baseline")}
     if device.type == "cpu":
-        result["malloc"] = _malloc(rounds)
+        result["malloc"] = _processes({"AVSNN_MALLOC": "default"}, {}, rounds)
+        waits = {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}
+        result["waiting_threads"] = _processes(*waits, rounds)
+        with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+            try:
+                result["waiting_threads_beside_a_busy_process"] = _processes(*waits, rounds)
+            finally:
+                neighbour.kill()
     return result
 
 
-def _malloc(rounds: int) -> dict[str, float]:
-    """Whole processes in turn: glibc's default against one told to keep large blocks."""
-    times: dict[str, list[float]] = {"default": [], "keeps_large_blocks": []}
+def _processes(
+    before: dict[str, str], after: dict[str, str], rounds: int
+) -> dict[str, dict[str, str] | float]:
+    """Time a step in whole processes in turn, under two environments."""
+    times: tuple[list[float], list[float]] = ([], [])
     for _ in range(max(3, rounds // 2)):
-        for kind in times:
-            wish = {"AVSNN_MALLOC": "default"} if kind == "default" else {}
+        for environment, taken in zip((before, after), times, strict=True):
             done = subprocess.run(
                 [sys.executable, __file__, "timed", "cpu"],
-                capture_output=True, text=True, check=True, env={**os.environ, **wish},
+                capture_output=True, text=True, check=True, env={**os.environ, **environment},
             )  # fmt: skip
-            times[kind].append(float(done.stdout))
-    pairs = zip(times["default"], times["keeps_large_blocks"], strict=True)
-    ratios = sorted(a / b for a, b in pairs)
+            taken.append(float(done.stdout))
+    ratios = sorted(a / b for a, b in zip(*times, strict=True))
+    middle = len(ratios) // 2
     return {
-        **{kind: round(sorted(taken)[len(taken) // 2], 4) for kind, taken in times.items()},
-        "ratio_default_to_kept": round(ratios[len(ratios) // 2], 3),
-    }
+        "before": before, "after": after,
+        "before_s": round(sorted(times[0])[middle], 4),
+        "after_s": round(sorted(times[1])[middle], 4),
+        "ratio_before_to_after": round(ratios[middle], 3),
+    }  # fmt: skip
 
 
 def _alone(kind: str, name: str) -> None:
     import time
-
-    from pipelines import device as machine
 
     device = machine.choose(name)
     neuron = {"relu": ReLUInPlaceOfLIF, "spikingjelly_lif": SpikingjellyLIF}.get(kind)
