@@ -2,9 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# a mirror of real data, where there is one, widens the tests; nothing needs it
-export AVSNN_MIRROR ?=
-
 .PHONY: demo test test-slow test-gpu lint types wheel-check benchmark benchmark-gpu clean
 
 $(VENV)/installed: pyproject.toml
@@ -17,7 +14,7 @@ demo: $(VENV)/installed  ## train the quickstart, show its test accuracy and noi
 	AVSNN_HOME=$${AVSNN_HOME:-$(CURDIR)/demo} $(BIN)/avsnn run quickstart
 
 test: $(VENV)/installed  ## the tests that every change must pass
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to end on real data
 	$(BIN)/python -m pytest -m slow

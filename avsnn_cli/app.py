@@ -1,6 +1,6 @@
 """The verbs. Each reads its arguments, calls one stage, and writes the result."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -52,18 +52,18 @@ def common(
 def ls(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[datasets|features|models|recipes|runs]", help="What to list."),
+        typer.Argument(metavar="datasets|features|models|recipes|runs", help="What to list."),
     ] = None,
     json: Json = False,
 ) -> None:
     """List datasets, features, models, recipes and runs."""
     found = listing.everything(kind)
-    emit(found, json, listing.as_text(found))
+    emit(found, json, listing.as_text(found), f"no {kind} yet")
 
 
 @app.command()
 def show(recipe: RecipeName, set_: Set = None, json: Json = False) -> None:
-    """Print a recipe with every default in it; values no paper gives are marked."""
+    """Print a recipe with every default; marks what no paper gives."""
     from avsnn_cli import recipes
 
     resolved, text = recipes.shown(recipe, set_ or ())
@@ -81,15 +81,17 @@ def cp(recipe: RecipeName, destination: Annotated[str, typer.Argument(metavar="D
 
 @app.command()
 def validate(
-    recipe: Annotated[list[str], typer.Argument(metavar="RECIPE...")], set_: Set = None
-) -> None:
+    recipe: Annotated[list[str], typer.Argument(metavar="RECIPE...")], set_: Set = None,
+    json: Json = False,
+) -> None:  # fmt: skip
     """Check recipes; all faults of all files at once."""
     from avsnn_cli import recipes
 
-    faults = recipes.faults(recipe, set_ or ())
-    if faults:
-        raise RecipeError("\n".join(faults))
-    print(f"{len(recipe)} valid")
+    rows = recipes.validated(recipe, set_ or ())
+    faulty = [row for row in rows if row["faults"]]
+    emit(rows, json, "" if faulty else f"{len(rows)} valid")
+    if faulty:
+        raise RecipeError(recipes.joined(row["faults"] for row in faulty))
 
 
 @app.command()
@@ -101,7 +103,9 @@ def download(
     """Fetch and verify a dataset's sources."""
     from avsnn_cli import data
 
-    emit(data.download(dataset, from_, Reporter(quiet=quiet), check=check, dry_run=dry_run), json)
+    with Reporter(quiet=quiet) as report:
+        found = data.download(dataset, from_, report, check=check, dry_run=dry_run)
+    emit(found, json, found["folder"])
 
 
 @app.command()
@@ -110,11 +114,12 @@ def prepare(
     set_: Set = None, device: Device = None, from_: From = None, dry_run: DryRun = False,
     force: Force = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """Make the manifest and the feature caches of a recipe, or of a dataset's recipes."""
+    """Make the manifest and feature caches of a recipe or dataset."""
     from avsnn_cli import data
 
     settings = overrides(set_, device)
-    done = data.prepare(what, settings, from_, Reporter(quiet=quiet), dry_run=dry_run, force=force)
+    with Reporter(quiet=quiet) as report:
+        done = data.prepare(what, settings, from_, report, dry_run=dry_run, force=force)
     emit(done, json, table(done) if dry_run else "")
 
 
@@ -129,10 +134,10 @@ def train(
 
     plan = work.open_recipe(recipe, overrides(set_, device))
     if dry_run:
-        return emit(rows := work.stages.status(plan), json, table(rows))
-    report = Reporter(quiet=quiet, verbose=verbose)
-    emit(work.train(plan, report, from_, fresh=fresh), json)
-    return None
+        return emit(rows := work.status(plan), json, table(rows))
+    with Reporter(quiet=quiet, verbose=verbose) as report:
+        result = work.train(plan, report, from_, fresh=fresh)
+    return emit(result, json, result["folder"])
 
 
 @app.command()
@@ -140,10 +145,12 @@ def evaluate(
     run: RunName = None, device: Device = None, force: Force = False, quiet: Quiet = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Look at the test set with the weights that validation selected."""
+    """Look at the test set, with the weights that were selected."""
     from avsnn_cli import work
 
-    result = work.evaluate(run, overrides(None, device), Reporter(quiet=quiet), force=force)
+    settings = overrides(None, device)
+    with Reporter(quiet=quiet) as report:
+        result = work.evaluate(run, settings, report, force=force)
     emit(result, json, work.accuracy_table(result))
 
 
@@ -159,11 +166,12 @@ def noise_eval(
     set_: Set = None, device: Device = None, force: Force = False, quiet: Quiet = False,
     json: Json = False,
 ) -> None:  # fmt: skip
-    """Draw the noise curve of a trained run: accuracy over signal-to-noise ratio."""
+    """Draw the noise curve: test accuracy at each noise level."""
     from avsnn_cli import work
 
     settings = (*overrides(set_, device), *work.noise_overrides(snr, modality))
-    result = work.noise_eval(run, settings, Reporter(quiet=quiet), force=force)
+    with Reporter(quiet=quiet) as report:
+        result = work.noise_eval(run, settings, report, force=force)
     emit(result, json, work.noise_table(result))
 
 
@@ -173,15 +181,16 @@ def run_(
     fresh: Fresh = False, dry_run: DryRun = False, quiet: Quiet = False,
     verbose: Verbose = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """Do all that is missing: prepare, train, evaluate, noise-eval. For people and for cron."""
+    """Do all that is missing: prepare, train, evaluate, noise-eval."""
     from avsnn_cli import work
 
     plan = work.open_recipe(recipe, overrides(set_, device))
     if dry_run:
-        return emit(rows := work.stages.status(plan), json, table(rows))
-    result = work.run(plan, Reporter(quiet=quiet, verbose=verbose), from_, fresh=fresh)
-    emit(result, json, work.accuracy_table(result) + "\n\n" + work.noise_table(result["noise"]))
-    return None
+        return emit(rows := work.status(plan), json, table(rows))
+    with Reporter(quiet=quiet, verbose=verbose) as report:
+        result = work.run(plan, report, from_, fresh=fresh)
+    text = work.accuracy_table(result) + "\n\n" + work.noise_table(result["noise"])
+    return emit(result, json, text)
 
 
 @app.command()
@@ -189,7 +198,7 @@ def status(recipe: RecipeName, set_: Set = None, json: Json = False) -> None:
     """Say of each stage of a recipe whether it is done, and why not."""
     from avsnn_cli import work
 
-    rows: list[Any] = work.stages.status(work.open_recipe(recipe, tuple(set_ or ())))
+    rows = work.status(work.open_recipe(recipe, overrides(set_, None)))
     emit(rows, json, table(rows))
 
 
@@ -209,7 +218,7 @@ def cache_ls(json: Json = False) -> None:
     from pipelines.cache import housekeeping
 
     rows = housekeeping.caches()
-    emit(rows, json, table(rows))
+    emit(rows, json, table(rows), "no caches yet")
 
 
 @cache.command("verify")
@@ -218,7 +227,7 @@ def cache_verify(json: Json = False) -> None:
     from pipelines.cache import housekeeping
 
     rows = housekeeping.verify()
-    emit(rows, json, table(rows))
+    emit(rows, json, table(rows), "no caches yet")
     housekeeping.raise_if_damaged(rows)
 
 
@@ -229,8 +238,8 @@ def cache_prune(
     ] = False,
     dry_run: DryRun = False, json: Json = False,
 ) -> None:  # fmt: skip
-    """Remove what killed processes left, and caches that were never finished."""
+    """Remove leftovers of killed processes and unfinished caches."""
     from pipelines.cache import housekeeping
 
     rows = housekeeping.prune(unused=unused, dry_run=dry_run)
-    emit(rows, json, table(rows))
+    emit(rows, json, table(rows), "nothing to remove")

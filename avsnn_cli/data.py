@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avsnn_cli.render import Reporter, megabytes
-from pipelines import plan, registry, stages, store
+from pipelines import plan, registry, stages
 from pipelines import recipe as recipes
 from pipelines.errors import DataError, RecipeError, UsageError
 from pipelines.recipe import Recipe
@@ -25,13 +25,15 @@ def download(
             raise DataError("\n".join(faults), f"avsnn download {name} fetches what is missing")
         report.say(f"download: {name} is whole, in {raw}")
     elif dry_run or not lacking:
-        report.say(f"download: {', '.join(lacking) or 'nothing'} to fetch for {name}")
+        report.say(f"download: {len(lacking) or 'nothing'} to fetch for {name}")
+        for path in lacking:
+            report.say(f"  {path}")
     else:
-        report.say(f"download: {name}, {megabytes(manifest.total_bytes())}, {manifest.licence}")
+        size = megabytes(manifest.total_bytes())
+        report.say(f"download: {name}, size {size}, licence: {manifest.licence}")
         progress = lambda done, total: report.advance("download", done, total)  # noqa: E731
         acquire.acquire(manifest, mirror=mirror, say=report.say, progress=progress)
         report.say(f"download: done, in {raw}")
-    report.close()
     return {"dataset": name, "folder": str(raw), "missing": acquire.missing(manifest)}
 
 
@@ -43,12 +45,8 @@ def prepare(
     done = []
     for recipe in _wanted(what, settings):
         found = plan.plan_data(recipe)
-        if force and not dry_run:
-            for cache in found.caches.values():
-                with store.lock(cache.folder, wait=True, what=f"cache {cache.folder.name}"):
-                    store.remove(cache.folder)
         if not dry_run:
-            stages.prepare(recipe, report, mirror=mirror)
+            stages.prepare(recipe, report, mirror=mirror, force=force)
         rows = [("clips", found.clips)]
         rows += [(f"cache {modality}", cache.folder) for modality, cache in found.caches.items()]
         done += [
@@ -56,7 +54,6 @@ def prepare(
              "path": str(path)}
             for stage, path in rows
         ]  # fmt: skip
-    report.close()
     return done
 
 
@@ -66,7 +63,7 @@ def _wanted(what: str, settings: Sequence[str]) -> list[Recipe]:
         return [recipes.load(recipes.find(what), settings, with_model=False)]
     except RecipeError:
         if what not in registry.names("dataset"):
-            if Path(what).exists() or what in recipes.bundled_names():
+            if what.endswith((".yaml", ".yml")) or what in recipes.bundled_names():
                 raise
             known = [*registry.names("dataset"), *recipes.bundled_names()]
             raise UsageError(

@@ -44,8 +44,8 @@ def _libraries() -> list[Finding]:
 def _devices() -> list[Finding]:
     try:
         import torch
-    except ImportError:
-        return []
+    except (ImportError, OSError, RuntimeError):
+        return []  # already found
     cpu = torch.device("cpu")
     low = "fast here" if device.fast_bfloat16(cpu) else "not fast here: float32 is the default"
     rows = [

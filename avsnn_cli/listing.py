@@ -1,10 +1,11 @@
 """What there is: `avsnn ls`. Reads names and first lines; imports no torch."""
 
+from pathlib import Path
 from typing import Any
 
 from avsnn_cli.render import megabytes, table
 from pipelines import registry, store
-from pipelines.errors import UsageError
+from pipelines.errors import DataError, UsageError
 
 Rows = list[dict[str, Any]]
 
@@ -32,7 +33,7 @@ def datasets() -> Rows:
     for name in registry.names("dataset"):
         found = manifests.load(name)
         lacking, sources = len(missing(found)), len(found.files) + len(found.folders)
-        on_disk = "needs none" if not sources else f"{sources - lacking} of {sources} sources"
+        on_disk = "all" if not sources else f"{sources - lacking} of {sources}"
         size = "0 MB" if not sources else megabytes(found.total_bytes())
         rows.append({"dataset": name, "access": found.access, "size": size, "on disk": on_disk,
                      "licence": found.licence})  # fmt: skip
@@ -62,9 +63,16 @@ def runs() -> Rows:
         run = path.parent
         trained, evaluated = (run / "trained.json").exists(), (run / "eval.json").exists()
         state = "evaluated" if evaluated else "trained" if trained else "not finished"
-        accuracy = f"{store.read_json(run / 'eval.json')['accuracy']:.2%}" if evaluated else ""
+        accuracy = _accuracy(run / "eval.json") if evaluated else ""
         rows.append({"run": run.name, "state": state, "test accuracy": accuracy})
     return rows
+
+
+def _accuracy(path: Path) -> str:
+    try:
+        return f"{store.read_json(path)['accuracy']:.2%}"
+    except (DataError, KeyError, TypeError, ValueError):
+        return "damaged"  # one bad file does not hide the other runs
 
 
 def as_text(found: dict[str, Rows]) -> str:

@@ -1,5 +1,7 @@
 """Entry point: runs a verb, and turns what it raises into one line, a hint and an exit code."""
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -7,70 +9,124 @@ import time
 import traceback
 from types import FrameType
 
-from pipelines import store
-from pipelines.errors import AvsnnError, RecipeError, Terminated
+from pipelines import registry, store
+from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
+
+OWN = ("avsnn_cli", "pipelines")
+MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def main() -> None:
     """Run the command line; the only place that turns errors into exit codes."""
     signal.signal(signal.SIGTERM, _terminate)
+    # threads that spin while they wait starve each other when the machine is shared: a step took
+    # up to ten times as long beside another job. Read when torch starts its threads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        from avsnn_cli.app import app
-
-        code = app(standalone_mode=False)
-        _leave(code if isinstance(code, int) else 0)
+        sys.exit(_run(sys.argv[1:]))
     except AvsnnError as error:
-        _tell(error)
-        _leave(error.exit_code)
-    except (KeyboardInterrupt, Terminated) as stop:
-        terminated = isinstance(stop, Terminated)
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        _leave(143 if terminated else 130)
+        sys.exit(_tell(error))
+    except KeyboardInterrupt:
+        sys.exit(_stopped(130))
+    except Terminated:
+        sys.exit(_stopped(143))
     except BrokenPipeError:
         # the reader of a pipe has gone (avsnn ls | head); nothing is wrong
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(0)
+        sys.exit(0)
     except Exception as error:
-        _leave(_usage_code(error) or _bug(error))
+        sys.exit(_usage(error) or _machine(error) or _bug(error))
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse and run; without Typer's own handling, which swallows Ctrl-C and a closed pipe."""
+    import typer
+
+    from avsnn_cli.app import app
+
+    if "_AVSNN_COMPLETE" in os.environ:
+        app(prog_name="avsnn")
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("avsnn", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return int(end.exit_code)
+    finally:
+        sys.stdout.flush()
+    return 0
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     raise Terminated
 
 
-def _tell(error: AvsnnError) -> None:
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # the exit code says it too
+        print(line, file=sys.stderr, flush=True)
+
+
+def _stopped(code: int) -> int:
+    _say("stopped; the same command goes on from here")
+    return code
+
+
+def _tell(error: AvsnnError) -> int:
     # a recipe's faults begin with their own file:line:col, for editors to jump to
     prefix = "" if isinstance(error, RecipeError) and "\n" in error.message else "error: "
-    print(f"{prefix}{error.message}", file=sys.stderr)
+    _say(f"{prefix}{error.message}")
     if error.hint:
-        print(f"hint:  {error.hint}", file=sys.stderr)
+        _say(f"hint:  {error.hint}")
+    return error.exit_code
 
 
-def _usage_code(error: Exception) -> int | None:
-    """Show an error of the command line itself (unknown option, missing argument): 2."""
-    show = getattr(error, "show", None)
-    if show is None:
-        return 1 if type(error).__name__ == "Abort" else None
-    show()
-    return int(getattr(error, "exit_code", 2))
+def _usage(error: Exception) -> int | None:
+    """Say what is wrong with the command line itself (unknown option, missing argument): 2."""
+    context, wording = getattr(error, "ctx", None), getattr(error, "format_message", None)
+    if wording is None:
+        return None
+    text, hint = wording(), f"{context.command_path if context else 'avsnn'} --help"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        _say(text)
+        return 2
+    option = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context:
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        near = registry.closest(str(option), [name for name in known if name.startswith("--")])
+        text = f"no such option {option}" + (f" ({near})" if near.startswith("did you") else "")
+    _say(f"error: {text[:1].lower()}{text[1:]}")
+    _say(f"hint:  {hint}")
+    return 2
+
+
+def _machine(error: Exception) -> int | None:
+    """Say that the disk or a library is at fault, where that is plain from the error: 5."""
+    if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OWN:
+        first = str(error).split("\n")[0]
+        return _tell(MachineError(f"a library does not import: {first}", "avsnn doctor"))
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
+        named = f"{error.filename}: " if error.filename else ""
+        hint = "free some space, or point AVSNN_HOME to a folder that is writable"
+        return _tell(MachineError(f"{named}{error.strerror}", hint))
+    return None
 
 
 def _bug(error: Exception) -> int:
-    """Keep the traceback of what is our fault in run.log, and say where."""
+    """Say where the traceback of what is our fault is kept: the run's log, else the home's."""
+    kept = [note for note in getattr(error, "__notes__", ()) if note.startswith("the traceback")]
+    where = kept[0] if kept else _keep(error)
+    _say(f"error: a bug in avsnn: {type(error).__name__}: {error}")
+    _say(f"hint:  {where}; please report it")
+    return 1
+
+
+def _keep(error: Exception) -> str:
     log = store.home() / "run.log"
     text = "".join(traceback.format_exception(error))
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {' '.join(sys.argv)}\n{text}\n")
-        where = f"the traceback is in {log}"
     except OSError:
-        where = text
-    print(f"error: a bug in avsnn: {type(error).__name__}: {error}", file=sys.stderr)
-    print(f"hint:  {where}; please report it", file=sys.stderr)
-    return 1
-
-
-def _leave(code: int) -> None:
-    sys.stdout.flush()
-    sys.exit(code)
+        return text
+    return f"the traceback is in {log}"

@@ -1,13 +1,16 @@
 """The options that several verbs share, each declared once."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.errors import UsageError
+
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a bundled name.")]
 RunName = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's folder or name; else the last one.")
+    str | None, typer.Argument(metavar="RUN", help="A run's folder or name; else the last one.")
 ]
 Set = Annotated[
     list[str] | None,
@@ -28,5 +31,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Throw the run away and sta
 
 
 def overrides(settings: list[str] | None, device: str | None) -> tuple[str, ...]:
-    """Return the overrides of --set and --device, as recipe paths."""
+    """Return the overrides of --set and --device, as recipe paths. Raises UsageError."""
+    if device and not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", device):
+        raise UsageError(f"--device {device}: no such device", "write auto, cpu, cuda or cuda:N")
     return (*(settings or ()), *([f"runtime.device={device}"] if device else ()))

@@ -1,12 +1,12 @@
 """Recipes as files: show, copy, validate."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines import recipe as recipes
 from pipelines import registry, store
-from pipelines.errors import RecipeError, UsageError
+from pipelines.errors import MachineError, RecipeError, UsageError
 
 
 def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -25,7 +25,10 @@ def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:
 
 
 def copy(name: str, destination: str, *, force: bool) -> Path:
-    """Copy a recipe's own text, comments included. Raises UsageError rather than overwrite."""
+    """Copy a recipe's own text, comments included; returns where to.
+
+    Raises UsageError rather than overwrite, MachineError where it cannot write.
+    """
     source, target = recipes.find(name), Path(destination)
     if target.is_dir():
         target = target / source.name
@@ -33,16 +36,29 @@ def copy(name: str, destination: str, *, force: bool) -> Path:
         target = target.with_name(target.name + ".yaml")
     if target.exists() and not force:
         raise UsageError(f"{target} is there already", "choose another name, or --force")
-    store.publish_text(target, source.read_text(encoding="utf-8"))
+    try:
+        store.publish_text(target, source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MachineError(
+            f"cannot write {target}: {error.strerror}", "choose another place"
+        ) from error
     return target
 
 
-def faults(names: Sequence[str], settings: Sequence[str]) -> list[str]:
-    """Return the faults of every recipe; those of one file do not hide another's."""
+def validated(names: Sequence[str], settings: Sequence[str]) -> list[dict[str, str]]:
+    """Return the faults of each recipe, "" for none; those of one do not hide another's."""
     found = []
     for name in names:
         try:
             recipes.load(recipes.find(name), settings)
+            found.append({"recipe": name, "faults": ""})
         except RecipeError as error:
-            found.append(error.message)
+            found.append({"recipe": name, "faults": error.message})
     return found
+
+
+def joined(faults: Iterable[str]) -> str:
+    """Put the faults of several recipes together; a fault of --set is said once."""
+    lines = [line for fault in faults for line in fault.split("\n")]
+    said = dict.fromkeys(line for line in lines if line.startswith("--set "))
+    return "\n".join([*(line for line in lines if line not in said), *said])

@@ -1,11 +1,18 @@
 """What people see (stderr) and what programs read (stdout)."""
 
+import contextlib
 import json
+import os
+import shutil
 import sys
+import textwrap
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pipelines.errors import AvsnnError, MachineError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,6 +20,8 @@ if TYPE_CHECKING:
 
 LOG_EVERY_S = 60.0
 REDRAW_EVERY_S = 0.2
+# characters; a narrower last column is left as it is
+LEAST_COLUMN = 20
 
 
 class Reporter:
@@ -29,16 +38,43 @@ class Reporter:
         self._told = time.monotonic()
         self._terminal = sys.stderr.isatty() and not quiet
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Take the bar off the screen; keep in the run's log why it ended."""
+        self._clear()
+        if isinstance(error, AvsnnError):
+            self._keep(f"error: {error.message}")
+        elif isinstance(error, Exception):
+            if self._keep("".join(traceback.format_exception(error))):
+                error.add_note(f"the traceback is in {self.log}")
+        elif error is not None:
+            self._keep("stopped")
+
+    def log_to(self, path: Path) -> None:
+        """Append what is said from now on to this file as well."""
+        self.log = path
+
+    def _keep(self, text: str) -> bool:
+        """Append to the log; a log that cannot be written does not stop a training."""
+        if self.log is None:
+            return False
+        with contextlib.suppress(OSError):
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a", encoding="utf-8") as file:
+                file.write(f"{_now()} {text}\n")
+            return True
+        return False
+
     def say(self, text: str) -> None:
         """Say a line, and keep it in the run's log."""
         self._clear()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
-        if self.log is not None:
-            with self.log.open("a", encoding="utf-8") as file:
-                file.write(f"{stamp} {text}\n")
+        self._keep(text)
         if not self.quiet:
-            line = text if self._terminal else f"{stamp} {text}"
-            print(line, file=sys.stderr, flush=True)
+            line = text if self._terminal else f"{_now()} {text}"
+            with contextlib.suppress(OSError):  # nobody listens any more: the work goes on
+                print(line, file=sys.stderr, flush=True)
         self._told = time.monotonic()
 
     def advance(self, what: str, done: int, total: int | None) -> None:
@@ -94,30 +130,57 @@ class Reporter:
             self._bar.stop()
         self._bar, self._task = None, None
 
-    def close(self) -> None:
-        """Take the progress bar off the screen."""
-        self._clear()
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def emit(data: Any, as_json: bool, text: str = "") -> None:
-    """Write the result to stdout: JSON for programs, or text."""
+def emit(data: Any, as_json: bool, text: str = "", empty: str = "") -> None:
+    """Write the result to stdout, JSON for programs, or text; where it is empty, say so to people.
+
+    Raises MachineError where stdout cannot be written.
+    """
     if as_json:
-        print(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
-    elif text:
-        print(text)
+        text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+    if not text:
+        if empty:
+            print(empty, file=sys.stderr)
+        return
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # what is left in the buffer must not fail once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise MachineError(f"cannot write the result: {error.strerror}") from error
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay rows out in aligned columns, header first; wide last columns are not cut."""
+    """Lay rows out in aligned columns, header first.
+
+    On a terminal the last column goes on below itself; in a pipe a row is a line.
+    """
     if not rows:
         return ""
     names = list(rows[0])
     cells = [names, *([str(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names) - 1)]
+    indent = sum(widths) + 2 * len(widths)
+    room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
+    lines = []
+    for *first, last in cells:
+        start = "".join(f"{cell:{width}}  " for cell, width in zip(first, widths, strict=True))
+        folded = _folded(last, room)
+        lines += [start + folded[0], *(" " * indent + more for more in folded[1:])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _folded(text: str, room: int) -> list[str]:
+    if room < LEAST_COLUMN:
+        return [text]
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
 
 
 def megabytes(count: int | None) -> str:

@@ -6,10 +6,14 @@ from typing import Any
 
 from avsnn_cli.render import Reporter, percent, table
 from pipelines import recipe as recipes
-from pipelines import stages
+from pipelines import registry, stages
+from pipelines.errors import UsageError
 from pipelines.recipe import Recipe
+from pipelines.status import status
 
-__all__ = ["stages"]
+__all__ = ["status"]
+
+MODALITIES = ["audio", "visual", "both"]
 
 
 def open_recipe(name: str, settings: Sequence[str]) -> Recipe:
@@ -19,10 +23,7 @@ def open_recipe(name: str, settings: Sequence[str]) -> Recipe:
 
 def train(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
     """Train; returns the run's name and folder."""
-    try:
-        folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
-    finally:
-        report.close()
+    folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
     return {"run": folder.name, "folder": str(folder)}
 
 
@@ -31,14 +32,14 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a run."""
     recipe, folder = stages.open_run(run, tuple(settings))
-    try:
-        return stages.evaluate(recipe, folder, report, force=force)
-    finally:
-        report.close()
+    return stages.evaluate(recipe, folder, report, force=force)
 
 
 def noise_overrides(snr: str | None, modality: str | None) -> list[str]:
     """Turn --snr and --modality into overrides of the recipe. Raises UsageError on nonsense."""
+    if modality and modality not in MODALITIES:
+        hint = registry.closest(modality, MODALITIES)
+        raise UsageError(f"--modality {modality}: no such input", hint)
     found = [f"noise.modality={modality}"] if modality else []
     if snr is not None:
         chosen = recipes.parse_range(snr)
@@ -49,22 +50,20 @@ def noise_overrides(snr: str | None, modality: str | None) -> list[str]:
 def noise_eval(
     run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
 ) -> dict[str, Any]:
-    """Sweep the noise over a run."""
+    """Sweep the noise over a run. Raises UsageError for a setting that training has used."""
+    for setting in settings:
+        if setting.split(".")[0].strip() not in ("noise", "runtime"):
+            hint = "of a trained run only noise and runtime can be set"
+            raise UsageError(f"--set {setting}: the run was trained without it", hint)
     recipe, folder = stages.open_run(run, tuple(settings))
-    try:
-        return stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
-    finally:
-        report.close()
+    return stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
 
 
 def run(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
     """Do all that is missing; returns the evaluation with the noise sweep in it."""
-    try:
-        folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
-        result = stages.evaluate(recipe, folder, report)
-        noise = stages.noise_eval(recipe, folder, recipe.noise, report)
-    finally:
-        report.close()
+    folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
+    result = stages.evaluate(recipe, folder, report)
+    noise = stages.noise_eval(recipe, folder, recipe.noise, report)
     return {**result, "noise": noise, "folder": str(folder)}
 
 

@@ -16,10 +16,12 @@ from pipelines.errors import DataError
 from pipelines.plan import DataPlan, plan_data, run_folder
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
-from pipelines.sources.acquire import acquire, missing
+from pipelines.sources.acquire import acquire
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+LOG = "run.log"
 
 
 class Reporter(Protocol):
@@ -27,6 +29,9 @@ class Reporter(Protocol):
 
     def say(self, text: str) -> None:
         """A line for people."""
+
+    def log_to(self, path: Path) -> None:
+        """Keep what is said from now on in this file too."""
 
     def advance(self, what: str, done: int, total: int | None) -> None:
         """Progress of something counted."""
@@ -45,19 +50,29 @@ def is_prepared(plan: DataPlan) -> bool:
     return plan.clips.exists() and all(is_whole(cache) for cache in plan.caches.values())
 
 
-def prepare(recipe: Recipe, report: Reporter, *, mirror: Path | None = None) -> DataPlan:
-    """Make a recipe's clips and caches; returns the plan that says where they are."""
+def prepare(
+    recipe: Recipe, report: Reporter, *, mirror: Path | None = None, force: bool = False
+) -> DataPlan:
+    """Make a recipe's clips and caches; returns the plan that says where they are.
+
+    force: build the caches again, even damaged ones, once sources and device are there.
+    """
     plan = plan_data(recipe)
-    if is_prepared(plan):
+    if not force and is_prepared(plan):
         report.say(f"prepare: hit, {_names(plan)}")
         return plan
+    # a device that is not there is said before anything is downloaded
+    device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
     raw = acquire(
         plan.manifest, mirror=mirror, say=report.say,
         progress=lambda done, total: report.advance("download", done, total),
     )  # fmt: skip
     from pipelines.cache import build
 
-    device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+    if force:
+        for cache in plan.caches.values():
+            with store.lock(cache.folder, wait=True, what=f"cache {cache.folder.name}"):
+                store.remove(cache.folder)
     clips = build.make_clips(plan, raw, report.say)
     for cache in plan.caches.values():
         build.make_cache(cache, plan.manifest.name, raw, clips, device, report.advance)
@@ -78,18 +93,19 @@ def train(
     """
     run = run_folder(recipe)
     with store.lock(run, wait=False, what=f"run {run.name}"):
-        if fresh and run.exists():
-            store.remove(run)
-        if (run / "trained.json").exists():
+        if not fresh and (run / "trained.json").exists():
             report.say(f"train: hit, {run.name}")
             return run
-        plan = prepare(recipe, report, mirror=mirror)
-        from pipelines.training.loop import train as train_network
-
         device = machine.choose(
             recipe.runtime.device, threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
         )  # fmt: skip
+        if fresh:
+            store.remove(run)
+        report.log_to(run / LOG)
+        plan = prepare(recipe, report, mirror=mirror)
+        from pipelines.training.loop import train as train_network
+
         _describe(run, recipe, machine.description(device))
         chosen = train_network(recipe, plan, run, device, report)
         report.say(
@@ -128,15 +144,20 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
             path for path in sorted(runs.glob("*/"))
             if path.name.startswith(Path(name).name) and (path / "recipe.yaml").exists()
         ]  # fmt: skip
-        if len(matches) != 1:
-            found = ", ".join(path.name for path in matches) or "none"
-            raise DataError(f"no single run {name!r}: {found}", "avsnn ls runs")
+        if not matches:
+            raise DataError(f"no run {name!r}", "avsnn ls runs")
+        if len(matches) > 1:
+            found = ", ".join(path.name for path in matches)
+            raise DataError(f"several runs begin with {name!r}: {found}", "name one of them")
         folder = matches[0]
     recipe = recipes.load(folder / "recipe.yaml", settings)
     return replace(recipe, name=store.read_json(folder / "env.json")["name"]), folder
 
 
-def _ready(recipe: Recipe, report: Reporter) -> DataPlan:
+def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
+    """Return the plan of a trained run, its caches made again if they are gone."""
+    if not (run / "trained.json").exists():
+        raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
     plan = plan_data(recipe)
     return plan if is_prepared(plan) else prepare(recipe, report)
 
@@ -148,7 +169,8 @@ def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False
             report.say(f"evaluate: hit, {run.name}")
             result: dict[str, Any] = store.read_json(run / "eval.json")
             return result
-        plan = _ready(recipe, report)
+        report.log_to(run / LOG)
+        plan = _ready(recipe, run, report)
         from pipelines.evaluation.evaluate import evaluate as evaluate_network
 
         device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
@@ -171,47 +193,14 @@ def noise_eval(
         path = run / f"{noise_result(noise)}.json"
         if path.exists() and not force:
             result: dict[str, Any] = store.read_json(path)
-            if result["noise"] == json.loads(noise.model_dump_json()):
+            if result.get("noise") == json.loads(noise.model_dump_json()):
                 report.say(f"noise-eval: hit, {path.name}")
                 return result
-        plan = _ready(recipe, report)
+        report.log_to(run / LOG)
+        plan = _ready(recipe, run, report)
         from pipelines.evaluation.noise_sweep import noise_sweep
 
         device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
         result = noise_sweep(recipe, plan, run, noise, device, report.advance)
     report.say(f"noise-eval: done, {path.with_suffix('.png')}")
     return result
-
-
-def status(recipe: Recipe) -> list[dict[str, str]]:
-    """Say of each stage whether it is done, and where or why not."""
-    from pipelines.cache.receipts import is_whole
-    from pipelines.evaluation.names import noise_result
-
-    plan = plan_data(recipe)
-    lacking = missing(plan.manifest)
-    run = run_folder(recipe)
-    rows = [("download", not lacking, "lacks " + ", ".join(lacking) if lacking else "all sources"),
-            ("clips", plan.clips.exists(), plan.clips.name)]  # fmt: skip
-    rows += [
-        (f"cache {modality}", is_whole(cache), _why(cache.receipt, cache.folder.name))
-        for modality, cache in plan.caches.items()
-    ]
-    epochs = (
-        sum(1 for _ in (run / "metrics.jsonl").open()) if (run / "metrics.jsonl").exists() else 0
-    )
-    done = (run / "trained.json").exists()
-    rows.append(("train", done, f"{run.name}, {epochs} of {recipe.train.epochs} epochs"))
-    rows.append(("evaluate", (run / "eval.json").exists(), "eval.json"))
-    name = f"{noise_result(recipe.noise)}.json"
-    rows.append(("noise-eval", (run / name).exists(), name))
-    return [{"stage": s, "state": "hit" if hit else "miss", "detail": d} for s, hit, d in rows]
-
-
-def _why(receipt: Path, name: str) -> str:
-    """Name an artefact, and what it was made with where that differs from what is installed."""
-    if not receipt.exists():
-        return name
-    made, now = store.read_json(receipt)["versions"], store.versions()
-    other = [f"{k} {v} (now {now.get(k)})" for k, v in made.items() if now.get(k) != v]
-    return f"{name}, made with {', '.join(other)}" if other else name

@@ -7,6 +7,9 @@ import pytest
 
 # the user's own folder is nothing to test in
 os.environ.pop("AVSNN_HOME", None)
+# many small networks: one thread each is faster than several that wait for each other, and lets
+# the test files run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,7 @@ def make_clips(plan: DataPlan, raw: Path, say: Say) -> list[Clip]:
         clips: list[Clip] = dataset.pairs(raw, **keyword_arguments(dataset.pairs, plan.data))
         _check_clips(clips, len(plan.manifest.classes))
         write_clips(plan.clips, clips)
+        shared = shared_sources(clips)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
         store.publish_json(
             plan.clips.with_suffix(".receipt.json"),
@@ -38,11 +39,13 @@ def make_clips(plan: DataPlan, raw: Path, say: Say) -> list[Clip]:
                 "made_from": plan.data.model_dump(mode="json"),
                 "versions": store.versions(),
                 "clips": counts,
-                "in_more_than_one_split": shared_sources(clips),
+                "in_more_than_one_split": shared,
                 "sha256": store.sha256(plan.clips),
             },
         )
         say(f"clips: {', '.join(f'{n} {split}' for split, n in counts.items())}")
+        found = ", ".join(f"{n} {kind}" for kind, n in shared.items())
+        say(f"leak audit: in more than one split: {found}")
         return clips
 
 

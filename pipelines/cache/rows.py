@@ -18,6 +18,8 @@ from pipelines.errors import DataError
 
 FORMAT = 1
 SOURCE_BYTES = 200
+HINT = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
+BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError)  # what h5py raises for damage
 
 
 def write(
@@ -65,11 +67,15 @@ class Rows:
         self._file: h5py.File | None = None
         self._owner = 0
         file = self._open()
-        self.sources = [name.decode() for name in file["source"][()]]
-        self.row_shape: tuple[int, ...] = tuple(file["rows"].shape[1:])
-        self.dtype: np.dtype = file["rows"].dtype
-        self.attributes = {k: v for k, v in file.attrs.items() if isinstance(v, str)}
-        self._crc = file["crc32"][()]
+        try:
+            self.sources = [name.decode() for name in file["source"][()]]
+            self.row_shape: tuple[int, ...] = tuple(file["rows"].shape[1:])
+            self.dtype: np.dtype = file["rows"].dtype
+            self.attributes = {k: v for k, v in file.attrs.items() if isinstance(v, str)}
+            self._crc = file["crc32"][()]
+        except BROKEN as error:
+            self.close()
+            raise DataError(f"cache {path} is damaged: {error}", HINT) from error
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -133,21 +139,22 @@ class Rows:
 
 def _check_layout(path: Path, file: h5py.File) -> None:
     """Refuse what we would not have written: links, external or virtual data, claimed sizes."""
-    hint = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
     size = path.stat().st_size
     try:
         if file.attrs.get("format") != FORMAT:
-            raise DataError(f"cache {path} has another format", hint)
+            raise DataError(f"cache {path} has another format", HINT)
         for name, kinds in (("rows", "fui"), ("crc32", "u"), ("source", "S")):
             link = file.get(name, getlink=True)
             dataset = file[name] if isinstance(link, h5py.HardLink) else None
             if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in kinds:
-                raise DataError(f"cache {path} has no valid {name!r}", hint)
+                raise DataError(f"cache {path} has no valid {name!r}", HINT)
+            if name != "rows" and dataset.ndim != 1:
+                raise DataError(f"cache {path}: {name!r} is not one value a row", HINT)
             stored = dataset.id.get_storage_size()
             whole = stored == dataset.size * dataset.dtype.itemsize and stored <= size
             if dataset.external or dataset.is_virtual or not whole:
-                raise DataError(f"cache {path}: {name!r} does not lie in the file", hint)
+                raise DataError(f"cache {path}: {name!r} does not lie in the file", HINT)
         if len({len(file[name]) for name in ("rows", "crc32", "source")}) != 1:
-            raise DataError(f"cache {path}: its tables have different lengths", hint)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(f"cache {path} is damaged: {error}", hint) from error
+            raise DataError(f"cache {path}: its tables have different lengths", HINT)
+    except BROKEN as error:
+        raise DataError(f"cache {path} is damaged: {error}", HINT) from error

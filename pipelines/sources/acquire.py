@@ -134,9 +134,11 @@ def _copy_files(folder: Path, part: Path, source: FolderSource) -> None:
 
 
 def _verify_folder(folder: Path, source: FolderSource, named: Path | None = None) -> None:
-    found = archives.tree_sha256(folder) if folder.is_dir() else "no such folder"
+    if not folder.is_dir():
+        raise DataError(f"{named or folder}: no such folder", "avsnn download fetches it")
+    found = archives.tree_sha256(folder)
     if found != source.tree_sha256:
-        count = sum(path.is_file() for path in folder.rglob("*")) if folder.is_dir() else 0
+        count = sum(path.is_file() for path in folder.rglob("*"))
         raise DataError(
             f"{named or folder}: the folder's sha256 is {found}, expected {source.tree_sha256} "
             f"({count} files, expected {source.files})",

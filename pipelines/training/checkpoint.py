@@ -75,6 +75,23 @@ def save(
             shutil.rmtree(older)
 
 
+def restore(
+    where: Path, state: dict[str, Any], optimizer: torch.optim.Optimizer, device: torch.device
+) -> None:
+    """Put the optimiser and the random state back. Raises DataError if the state is another's."""
+    try:
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], device)
+        if not {"history", "epoch", "step", "loss_sum"} <= state.keys():
+            raise KeyError("history, epoch, step or loss_sum")
+    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise DataError(
+            f"{where} is not a checkpoint of this recipe: {error}", "train again with --fresh"
+        ) from error
+
+
 def newest(run: Path) -> Path | None:
     """Return the newest checkpoint of a run, None if it has none."""
     found = sorted(path for path in run.glob("checkpoint-*") if NAME.fullmatch(path.name))

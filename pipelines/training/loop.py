@@ -85,10 +85,7 @@ def train(
     total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
     if (found := checkpoint.newest(run)) is not None:
         best, state = checkpoint.load(found, model)
-        optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
-        if device.type == "cuda" and state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"], device)
+        checkpoint.restore(found, state, optimizer, device)
         history, start, skip = (state[k] for k in ("history", "epoch", "step"))
         total += state["loss_sum"]
     _write_history(run / "metrics.jsonl", history)

@@ -9,10 +9,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from bad_server import Answer, BadServer
 
 from pipelines.errors import DataError, MachineError
 from pipelines.sources.download import Expected, fetch, hash_file, take_from, user_agent, verify
+from tests.unit.bad_server import Answer, BadServer
 
 # RFC 1321, A.5, and FIPS 180-2, B.1
 ABC_MD5 = "900150983cd24fb0d6963f7d28e17f72"

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pytest
 import yaml
-from broken_recipes import BROKEN, GOOD, Broken, line
 from pydantic import Field
 from typing_extensions import TypedDict
 
@@ -18,6 +17,7 @@ from pipelines.errors import RecipeError, UsageError
 from pipelines.recipe_overrides import with_overrides
 from pipelines.signature import Section
 from pipelines.yaml_reader import parse
+from tests.unit.broken_recipes import BROKEN, GOOD, Broken, line
 
 
 class Neuron(TypedDict):

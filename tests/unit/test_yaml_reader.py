@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from broken_recipes import GOOD, NOT_PLAIN, SYNTAX
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import DataError, RecipeError
 from pipelines.faults import KeyPath
 from pipelines.yaml_reader import dump, faults_of, parse, read, render, scan
+from tests.unit.broken_recipes import GOOD, NOT_PLAIN, SYNTAX
 
 
 def value(text: str) -> Any:

@@ -1,0 +1,185 @@
+"""download, prepare, cache and doctor: sources and caches, whole or said to be damaged."""
+
+import json
+import shutil
+
+import pytest
+
+from pipelines import store
+from tests.cli.conftest import flip_a_bit, in_process
+
+
+def digests(caches):
+    return {str(file.relative_to(caches)): store.sha256(file) for file in caches.rglob("*.h5")}
+
+
+def test_a_dataset_made_offline_needs_no_download(avsnn, home):
+    for more in ([], ["--check"], ["--dry-run"]):
+        said = avsnn("download", "digits-av", *more)
+        assert (said.code, said.out) == (0, f"{home}/raw/digits-av/1\n")
+    found = json.loads(avsnn("download", "digits-av", "--json", "--quiet").out)
+    assert found == {"dataset": "digits-av", "folder": f"{home}/raw/digits-av/1", "missing": []}
+
+
+def test_check_names_every_source_that_is_missing(avsnn, home):
+    said = avsnn("download", "spoken-digits-av", "--check")
+    assert said.code == 4
+    faults, hint = said.err.splitlines()[:-1], said.err.splitlines()[-1]
+    assert faults[0] == (
+        f"error: {home}/raw/spoken-digits-av/1/mnist/train-images-idx3-ubyte.gz: no such file"
+    )
+    assert len(faults) == 5 and faults[-1].endswith("fsdd/recordings: no such folder")
+    assert hint == "hint:  avsnn download spoken-digits-av fetches what is missing"
+
+
+def test_a_dry_run_downloads_nothing(avsnn, home):
+    said = avsnn("download", "spoken-digits-av", "--dry-run")
+    assert said.code == 0 and "download: 5 to fetch for spoken-digits-av\n" in said.err
+    assert not home.exists()
+
+
+def test_sources_are_taken_from_a_folder_and_checked(avsnn, home, mirror):
+    assert avsnn("download", "spoken-digits-av", "--from", mirror).code == 0
+    said = avsnn("download", "spoken-digits-av", "--check")
+    assert said.code == 0 and "spoken-digits-av is whole, in " in said.err
+    labels = home / "raw/spoken-digits-av/1/mnist/t10k-labels-idx1-ubyte.gz"
+    flip_a_bit(labels)
+    said = avsnn("download", "spoken-digits-av", "--check")
+    assert said.code == 4 and said.first.startswith(f"error: {labels}")
+
+
+def test_a_mirror_with_wrong_bytes_is_refused(avsnn, home, tmp_path):
+    wrong = tmp_path / "wrong" / "mnist" / "train-images-idx3-ubyte.gz"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_bytes(b"these are not images")
+    said = avsnn("download", "spoken-digits-av", "--from", tmp_path / "wrong", "--quiet")
+    assert said.code == 4 and str(wrong) in said.first
+    assert not list(home.glob("raw/**/*.gz"))
+
+
+def test_prepare_makes_what_it_said_it_would(avsnn, home, undisturbed):
+    planned = json.loads(avsnn("prepare", "quickstart", "--dry-run", "--json").out)
+    assert [row["stage"] for row in planned] == ["clips", "cache audio", "cache visual"]
+    assert {row["there"] for row in planned} == {"no"} and not home.exists()
+    done = avsnn("prepare", "quickstart", "--json")
+    assert done.code == 0 and " clips: 1258 train, 270 validation, 269 test\n" in done.err
+    made = json.loads(done.out)
+    assert made == [row | {"there": "yes"} for row in planned]
+    # the other home's caches were made by another process: the same bytes
+    assert digests(home / "cache") == digests(undisturbed / "cache") != {}
+
+
+@pytest.mark.usefixtures("prepared")
+def test_prepare_of_a_dataset_makes_the_caches_of_its_recipes(avsnn):
+    said = avsnn("prepare", "digits-av")
+    assert said.code == 0 and " prepare: hit, " in said.err and said.out == ""
+    assert avsnn("prepare", "digits-av", "--quiet") == (0, "", "")
+
+
+def test_a_truncated_cache_is_refused_until_it_is_forced(avsnn, prepared, undisturbed):
+    (file,) = prepared.glob("stft-*/train.h5")
+    file.write_bytes(file.read_bytes()[:-1])
+    said = avsnn("prepare", "quickstart")
+    assert said.code == 4 and said.first.startswith(f"error: cache {file} is damaged: ")
+    assert avsnn("status", "quickstart").code == 0
+    assert avsnn("prepare", "quickstart", "--force").code == 0
+    assert digests(prepared.parent) == digests(undisturbed / "cache") != {}
+
+
+def test_a_flipped_bit_is_found_before_it_is_trained_on(avsnn, prepared):
+    (file,) = prepared.glob("stft-*/train.h5")
+    flip_a_bit(file)
+    said = avsnn("cache", "verify")
+    assert said.code == 4
+    assert said.first == f"error: damaged: digits-av/{file.parent.name}"
+    rows = json.loads(avsnn("cache", "verify", "--json").out)
+    states = {(row["cache"], row["file"]): row["state"] for row in rows}
+    assert states.pop((f"digits-av/{file.parent.name}", "train.h5")) == "damaged"
+    assert len(states) == 5 and set(states.values()) == {"good"}
+    said = avsnn("train", "quickstart", "--quiet")
+    assert said.code == 4 and said.first.startswith(f"error: {file}: row ")
+
+
+def test_a_damaged_receipt_hides_no_other_cache(avsnn, prepared):
+    (receipt,) = prepared.glob("image-*/receipt.json")
+    receipt.write_text("{")
+    rows = json.loads(avsnn("cache", "verify", "--json").out)
+    assert {"cache": f"digits-av/{receipt.parent.name}", "file": "receipt.json",
+            "state": "damaged"} in rows  # fmt: skip
+    assert [row["state"] for row in rows].count("good") == 3
+    assert avsnn("cache", "verify").code == 4
+
+
+@pytest.mark.usefixtures("prepared")
+def test_cache_ls_lists_sizes(avsnn):
+    rows = json.loads(avsnn("cache", "ls", "--json").out)
+    assert [row["cache"].split("-")[1] for row in rows] == ["av/image", "av/stft"]
+    assert all(row["state"] == "whole" and 0.5 < row["MB"] < 5 for row in rows)
+    assert avsnn("cache", "ls").out.splitlines()[0].split() == ["cache", "MB", "state"]
+
+
+def test_without_caches_the_cache_verbs_say_so(avsnn):
+    assert avsnn("cache", "ls") == (0, "", "no caches yet\n")
+    assert avsnn("cache", "verify") == (0, "", "no caches yet\n")
+    assert avsnn("cache", "prune") == (0, "", "nothing to remove\n")
+    assert avsnn("cache", "ls", "--json") == (0, "[]\n", "")
+
+
+def test_prune_removes_what_killed_processes_left_and_nothing_else(avsnn, prepared, home):
+    (image,) = prepared.glob("image-*")
+    (image / "receipt.json").unlink()
+    left = [image.parent / ".stft-0.4242.part", home / "runs" / ".r-1.4242.old.part"]
+    for folder in left:
+        folder.mkdir(parents=True)
+    download = home / "raw" / ".archive.zip.part"  # it resumes
+    download.parent.mkdir()
+    download.write_text("half an archive")
+    before = sorted(home.rglob("*"))
+    planned = json.loads(avsnn("cache", "prune", "--dry-run", "--json").out)
+    assert sorted(home.rglob("*")) == before
+    removed = json.loads(avsnn("cache", "prune", "--json").out)
+    assert removed == planned and len(removed) == 3
+    assert not image.exists() and not any(folder.exists() for folder in left)
+    assert download.exists() and len(list(prepared.glob("stft-*/*"))) == 4
+
+
+def test_prune_leaves_what_is_being_written(avsnn, prepared, home):
+    (image,) = prepared.glob("image-*")
+    (image / "receipt.json").unlink()
+    part = image / ".train.h5.4242.part"
+    part.write_text("")
+    with store.lock(image, wait=False, what="the cache"):
+        assert avsnn("cache", "prune").out == ""
+        assert part.exists()
+    assert str(part.relative_to(home)) in avsnn("cache", "prune").out
+    assert not image.exists()
+
+
+@pytest.mark.usefixtures("trained")
+def test_unused_caches_go_only_if_asked_for(avsnn, home):
+    extra = home / "cache" / "digits-av" / "stft-000000000000"
+    (used,) = (home / "cache" / "digits-av").glob("stft-*")
+    shutil.copytree(used, extra)
+    assert avsnn("cache", "prune").out == "" and extra.exists()
+    assert avsnn("cache", "prune", "--unused").code == 0
+    assert not extra.exists() and used.exists()
+
+
+def test_doctor_finds_the_machine_fit(avsnn, home):
+    said, found = avsnn("doctor"), json.loads(avsnn("doctor", "--json").out)
+    assert said.code == 0
+    checks = {row["check"]: row["level"] for row in found}
+    assert {"python", "torch", "h5py", "cpu", "home", "mirror"} <= set(checks)
+    assert "broken" not in checks.values()
+    assert f"ok     home: {home}" in said.out
+
+
+def test_doctor_says_what_is_broken_and_its_fix(tmp_path):
+    (tmp_path / "file").write_text("")
+    said = in_process(tmp_path / "file" / "home", "doctor")
+    assert said.code == 5 and said.first == "error: not fit to run: home"
+    assert "fix: set AVSNN_HOME to a folder that is writable" in said.out
+
+
+def test_quiet_says_nothing_but_errors(avsnn):
+    assert avsnn("prepare", "quickstart", "-q") == (0, "", "")
