@@ -50,7 +50,7 @@ def choose(name: str = "auto", *, threads: int | None = None, deterministic: boo
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -59,6 +59,9 @@ def choose(name: str = "auto", *, threads: int | None = None, deterministic: boo
                 f"no device {name}: this machine has {count} CUDA devices",
                 "use --device cpu, or see avsnn doctor",
             )
+        # the CPU's kernels repeat anyway; warn where a CUDA one does not
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 

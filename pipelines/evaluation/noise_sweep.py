@@ -112,5 +112,6 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     store.publish_text(stem.with_suffix(".csv"), table.getvalue())
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
-    noise_figure([curve(result, recipe.name, classes)], stem.with_suffix(".png"), title)
+    label = recipe.name.rpartition("/")[2]
+    noise_figure([curve(result, label, classes)], stem.with_suffix(".png"), title)
     store.publish_json(stem.with_suffix(".json"), result)
