@@ -124,10 +124,13 @@ def _copy_files(folder: Path, part: Path, source: FolderSource) -> None:
     """Copy at most as many files and bytes as the manifest promises; links are not followed."""
     room = source.bytes
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    for path in files[: source.files + 1]:
+    for number, path in enumerate(files, 1):
         room -= path.stat().st_size
-        if room < 0:
-            break
+        if room < 0 or number > source.files:
+            raise DataError(
+                f"{folder} holds more than the {source.files} files, {source.bytes} bytes expected",
+                "remove what does not belong there, or take another copy with --from DIR",
+            )
         copy = part / path.relative_to(folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
