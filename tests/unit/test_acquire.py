@@ -120,10 +120,7 @@ def archive():
     content = io.BytesIO()
     members = {"README.md": b"hello", **{f"recordings/{n}": c for n, c in FILES.items()}}
     with tarfile.open(fileobj=content, mode="w:gz") as tar:
-        for name, data in {
-            "README.md": b"hello",
-            **{f"recordings/{n}": c for n, c in FILES.items()},
-        }.items():
+        for name, data in members.items():
             member = tarfile.TarInfo(f"set-26eb9aaf/{name}")
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
