@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipelines import device as machine
 from pipelines.cache.rows import Rows
+from pipelines.errors import DataError
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.sources.clips import Clip
@@ -54,7 +55,12 @@ def open_split(plan: DataPlan, clips: Sequence[Clip], name: str) -> Split:
     rows = {}
     for modality, cache in caches.items():
         place = {source: row for row, source in enumerate(cache.sources)}
-        rows[modality] = np.array([place[getattr(clip, modality)] for clip in chosen])
+        try:
+            rows[modality] = np.array([place[getattr(clip, modality)] for clip in chosen])
+        except KeyError as error:
+            raise DataError(
+                f"cache {cache.path} has no row {error}", "avsnn prepare RECIPE --force"
+            ) from None
     return Split(chosen, np.array([clip.label for clip in chosen]), caches, rows)
 
 

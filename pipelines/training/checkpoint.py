@@ -19,6 +19,9 @@ from pipelines import store
 from pipelines.errors import DataError
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
+HINT = "train again with --fresh"
+# what torch.load(weights_only=True) raises for bytes that are not what torch.save wrote
+NOT_A_STATE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError)
 FILES = ("weights.safetensors", "best.safetensors", "state.pt")
 
 
@@ -71,7 +74,7 @@ def save(
         files = {name: part / name for name in FILES}
         store.receipt(part, stage="checkpoint", made_from={"run": run.name}, files=files)
     for older in sorted(run.glob("checkpoint-*")):
-        if NAME.fullmatch(older.name) and older.name != folder.name:
+        if NAME.fullmatch(older.name) and older.is_dir() and older.name != folder.name:
             shutil.rmtree(older)
 
 
@@ -94,7 +97,9 @@ def restore(
 
 def newest(run: Path) -> Path | None:
     """Return the newest checkpoint of a run, None if it has none."""
-    found = sorted(path for path in run.glob("checkpoint-*") if NAME.fullmatch(path.name))
+    found = sorted(
+        path for path in run.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()
+    )
     return found[-1] if found else None
 
 
@@ -103,14 +108,21 @@ def load(folder: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, A
 
     Raises DataError if any file is not, byte for byte, what was written.
     """
-    files = store.read_json(folder / "receipt.json")["files"]
-    weights, best = (load_weights(folder / name, files[name]["sha256"]) for name in FILES[:2])
+    receipt = store.read_json(folder / "receipt.json")
+    try:
+        hashes = [receipt["files"][name]["sha256"] for name in FILES]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{folder}/receipt.json is damaged: {error}", HINT) from error
+    weights, best = (
+        load_weights(folder / name, expected)
+        for name, expected in zip(FILES[:2], hashes, strict=False)
+    )
     path = folder / FILES[2]
     try:
-        if store.sha256(path) != files[FILES[2]]["sha256"]:
-            raise DataError(f"{path} is damaged", "train again with --fresh")
+        if store.sha256(path) != hashes[2]:
+            raise DataError(f"{path} is damaged", HINT)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise DataError(f"cannot read {path}: {error}", "train again with --fresh") from error
+    except NOT_A_STATE as error:
+        raise DataError(f"cannot read {path}: {error}", HINT) from error
     put_weights(model, weights, folder)
     return best, state

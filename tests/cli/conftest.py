@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,8 @@ class Started:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "avsnn_cli", *arguments], env=environment(home),
                 stdout=subprocess.DEVNULL, stderr=err,
+                # tests may run in a background job, which a shell lets ignore SIGINT
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
             )  # fmt: skip
 
     @property

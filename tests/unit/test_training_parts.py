@@ -1,5 +1,6 @@
 """The parts of training: batches, schedule, optimiser, losses, norm, checkpoints, firing rates."""
 
+import contextlib
 import math
 import os
 import pickle
@@ -461,7 +462,8 @@ def test_a_pickle_that_runs_a_command_is_refused_and_does_not_run(
     with pytest.raises(DataError, match=r"cannot read .*state\.pt"):
         checkpoint.load(folder, network())
     assert not victim.exists()
-    torch.load(folder / "state.pt", weights_only=False)
+    with contextlib.suppress(RuntimeError):  # a bare pickle runs, and is then no checkpoint
+        torch.load(folder / "state.pt", weights_only=False)
     assert victim.exists(), "the trap itself works"
 
 
