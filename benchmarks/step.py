@@ -1,11 +1,11 @@
 """A training step of S-CMRL (D = 256, 128 x 128, T = 4, batch 8) and what makes it fast."""
 
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ class ReLUInPlaceOfLIF(nn.Module):
 
     def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
         if static:
-            x = x.unsqueeze(0).expand(self.time_steps, *x.shape).flatten(0, 1)
+            x = torch.cat([x] * self.time_steps)  # keeps channels_last, which expand does not
         return torch.relu(x)
 
 
@@ -43,7 +43,7 @@ class SpikingjellyLIF(nn.Module):
         from spikingjelly.activation_based import functional
 
         if static:
-            x = x.unsqueeze(0).expand(self.time_steps, *x.shape).flatten(0, 1)
+            x = torch.cat([x] * self.time_steps)  # keeps channels_last, which expand does not
         steps = x.unflatten(0, (self.time_steps, -1))
         rest = torch.zeros(steps.shape[1:], dtype=torch.float32, device=x.device)
         spikes = functional.lif_multi_step(
@@ -139,23 +139,21 @@ def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
         variants = {name: run for name, run in variants.items() if "bf16" not in name}
     result: dict[str, Any] = {"levers": interleaved(variants, rounds, "baseline")}
     if device.type == "cpu":
-        result["malloc"] = _processes({"AVSNN_MALLOC": "default"}, {}, rounds)
+        result["malloc"] = _processes({"AVSNN_MALLOC": "default"}, {})
         waits = {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}
-        result["waiting_threads"] = _processes(*waits, rounds)
+        result["waiting_threads"] = _processes(*waits)
         with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
             try:
-                result["waiting_threads_beside_a_busy_process"] = _processes(*waits, rounds)
+                result["waiting_threads_beside_a_busy_process"] = _processes(*waits)
             finally:
                 neighbour.kill()
     return result
 
 
-def _processes(
-    before: dict[str, str], after: dict[str, str], rounds: int
-) -> dict[str, dict[str, str] | float]:
+def _processes(before: dict[str, str], after: dict[str, str]) -> dict[str, dict[str, str] | float]:
     """Time a step in whole processes in turn, under two environments."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(max(3, rounds // 2)):
+    for _ in range(3):
         for environment, taken in zip((before, after), times, strict=True):
             done = subprocess.run(
                 [sys.executable, __file__, "timed", "cpu"],
@@ -188,7 +186,9 @@ def _alone(kind: str, name: str) -> None:
     elif device.type == "cuda":
         print(round(torch.cuda.max_memory_allocated() / 1e6))
     else:
-        print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6))
+        # not ru_maxrss: a child process starts with its parent's
+        status = Path("/proc/self/status").read_text()
+        print(round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6))
 
 
 if __name__ == "__main__":

@@ -64,11 +64,12 @@ def _gradient(
     reset's share, if detach_reset.
     """
     d, carry = scratch
-    torch.mul(h, neuron.alpha / 2, out=d)
-    d.add_(neuron.alpha / 2 * neuron.v_threshold).tanh_()
-    torch.addcmul(_ONE, d, d, value=-1.0, out=d)
-    torch.mul(grad_spikes, d, out=grad_x)
-    grad_x.mul_(neuron.alpha / 4 / neuron.tau)
+    zero, one = h.new_zeros(()), h.new_ones(())
+    offset = h.new_full((), neuron.alpha / 2 * neuron.v_threshold)
+    torch.add(offset, h, alpha=neuron.alpha / 2, out=d)
+    d.tanh_()
+    torch.addcmul(one, d, d, value=-1.0, out=d)
+    torch.addcmul(zero, grad_spikes, d, value=neuron.alpha / 4 / neuron.tau, out=grad_x)
     if neuron.cut or len(h) == 1:
         return
     torch.gt(h, -neuron.v_threshold, out=carry)
@@ -76,9 +77,6 @@ def _gradient(
         carry.addcmul_(h, d, value=neuron.alpha / 4)
     for t in range(len(h) - 2, -1, -1):
         grad_x[t].addcmul_(grad_x[t + 1], carry[t], value=1.0 - 1.0 / neuron.tau)
-
-
-_ONE = torch.ones(())
 
 
 class LifSequence(torch.autograd.Function):
