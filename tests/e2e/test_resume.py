@@ -7,6 +7,7 @@ import torch
 
 from pipelines import recipe as recipes
 from pipelines import stages, store
+from pipelines.errors import Terminated
 from pipelines.training.checkpoint import load_weights, newest
 
 SMALL = (
@@ -32,7 +33,7 @@ class Quiet:
             if self.left == 0:
                 import signal
 
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
 
 
 def small(*settings):
@@ -66,7 +67,7 @@ def undisturbed(tmp_path_factory):
 def test_stopped_and_resumed_is_bit_equal(undisturbed, stops, tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     for steps in stops:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Terminated):
             stages.train(small(), Quiet(stop_after=steps))
         (run,) = (tmp_path / "runs").glob("quickstart-*")
         assert newest(run) is not None
@@ -81,6 +82,6 @@ def test_streamed_training_is_bit_equal_to_resident(undisturbed, tmp_path, monke
 
 def test_two_and_two_epochs_are_four(undisturbed, tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Terminated):
         stages.train(small(), Quiet(stop_after=20))
     assert_same(outcome(stages.train(small(), Quiet())), undisturbed)
