@@ -6,11 +6,15 @@ import importlib.util
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
+import nir
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from spikingjelly import activation_based
 from spikingjelly.activation_based import layer, neuron
 from torch import nn
 
@@ -308,15 +312,47 @@ def test_no_network_is_said_to_be_carried_that_holds_what_nir_has_no_node_for(na
                                                     "follows one")  # fmt: skip
 
 
-def test_nir_is_written_or_the_packages_that_it_needs_are_named(tmp_path):
-    example = torch.randn(1, 1, 6, 6)
-    if importlib.util.find_spec("nir") and importlib.util.find_spec("nirtorch"):
-        nir_export.write_nir(chain(), example, tmp_path / "network.nir")
-        assert (tmp_path / "network.nir").stat().st_size > 0
-        with pytest.raises(UsageError, match="refuses the network"):
-            nir_export.write_nir(nn.Sequential(nn.MaxPool2d(2)), example, tmp_path / "x.nir")
-        return
+def test_a_written_nir_file_fires_as_the_network_when_its_own_equations_are_solved(tmp_path):
+    """NIR says tau v' = v_leak - v + r i; solved here with numpy and the exporter's 0.1 ms step."""
+    torch.manual_seed(0)
+    network, clips = chain().eval(), 2.0 * torch.randn(12, 1, 1, 6, 6)
+    nir_export.write_nir(network, clips[0], tmp_path / "network.nir")
+    nodes = nir.read(tmp_path / "network.nir").nodes
+    convolution, cell, flatten, linear = (nodes[f"_{place}"] for place in range(4))
+    v, spikes = 0.0, 0
+    for image in clips:
+        with torch.no_grad():
+            theirs = network(image)[0].numpy()
+        current = correlate(image[0], convolution.weight) + convolution.bias[:, None, None]
+        v = v + 1e-4 / cell.tau * (cell.v_leak - v + cell.r * current)
+        spike = v >= cell.v_threshold
+        v = np.where(spike, cell.v_reset, v)
+        spikes += spike.sum()
+        ours = linear.weight @ spike.reshape(-1) + linear.bias
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert 0 < spikes < 12 * v.size
+    assert (int(flatten.start_dim), int(flatten.end_dim)) == (0, -1)
+
+
+def correlate(image, weight):
+    """Valid cross-correlation of an image, (C, H, W), by its definition."""
+    windows = np.lib.stride_tricks.sliding_window_view(image.numpy(), weight.shape[2:], (1, 2))
+    return np.einsum("cyxij,ocij->oyx", windows, weight)
+
+
+def test_a_network_that_the_exporter_refuses_is_one_line(tmp_path):
+    with pytest.raises(UsageError, match="refuses the network"):
+        nir_export.write_nir(nn.Sequential(nn.MaxPool2d(2)), torch.ones(1, 1, 6, 6), tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_its_packages_nir_names_them(tmp_path, monkeypatch):
+    for name in [name for name in sys.modules if ".nir_exchange" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(activation_based, "nir_exchange", raising=False)
+    monkeypatch.setitem(sys.modules, "nir", None)
+    monkeypatch.setitem(sys.modules, "nirtorch", None)
     with pytest.raises(MachineError, match="nir and nirtorch") as failure:
-        nir_export.write_nir(chain(), example, tmp_path / "network.nir")
+        nir_export.write_nir(chain(), torch.randn(1, 1, 6, 6), tmp_path / "network.nir")
     assert failure.value.hint == 'pip install "avsnn[nir]"'
     assert not list(tmp_path.iterdir())
