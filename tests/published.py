@@ -1,12 +1,15 @@
 """Small data sets in the layouts in which they are published; the values in them are our own."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from PIL import Image
 
+from pipelines.sources.clips import SPLITS, Clip
 from pipelines.sources.datasets import _urbansound
 from pipelines.sources.datasets.urbansound8k import COLUMNS
 
@@ -16,6 +19,28 @@ def wav(path: Path, seconds: float = 0.1, rate_hz: int = 8000, seed: int = 0) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * rate_hz))
     soundfile.write(path, noise, rate_hz, subtype="PCM_16")
+
+
+def four_channels(
+    path: Path, seconds: float, rate_hz: int = 48_000, channels: int = 4, seed: int = 0
+) -> None:
+    """Write noise as an array of microphones records it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(seed)
+    samples = random.integers(-20_000, 20_000, (round(seconds * rate_hz), channels), np.int16)
+    soundfile.write(path, samples, rate_hz, subtype="PCM_16")
+
+
+def tau_table(path: Path, events: Iterable[str]) -> None:
+    """Write a table of events as TAU Spatial Sound Events 2019 has them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["sound_event_recording,start_time,end_time,ele,azi,dist", *events]
+    path.write_bytes("\r\n".join(lines).encode() + b"\r\n")
+
+
+def by_split(clips: list[Clip], field: str) -> dict[str, set[Any]]:
+    """Return which values of a field each split has."""
+    return {split: {getattr(c, field) for c in clips if c.split == split} for split in SPLITS}
 
 
 def png(path: Path, seed: int = 0, side: int = 12) -> None:

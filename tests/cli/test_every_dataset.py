@@ -13,7 +13,6 @@ from pipelines.sources import manifest
 from pipelines.sources.datasets import _cifar10, cifar10_sounds, sloclas
 from tests import published
 from tests.cli.conftest import in_process
-from tests.unit.test_array_datasets import sound, table
 from tests.unit.test_video import film
 
 SMALL_SOUND = ("audio.sample_rate=8000", "audio.seconds=0.5", "audio.n_fft=128", "audio.hop=64",
@@ -81,7 +80,7 @@ def sloclas_segments(raw, _):
         for azimuth in range(0, 360, 90):
             for take in range(5):
                 path = raw / "sloclas" / kind / f"doa{azimuth:03d}" / f"{take}.wav"
-                sound(path, 0.3, seed=10 * number + azimuth + take)
+                published.four_channels(path, 0.3, seed=10 * number + azimuth + take)
 
 
 def tau_sse_2019(raw, _):
@@ -92,8 +91,8 @@ def tau_sse_2019(raw, _):
     for fold in (1, 2, 3, 4):
         for number, kind in enumerate(module.CLASSES):
             name = f"split{fold}_ir0_ov1_{number + 1}"
-            sound(raw / "mic_dev" / f"{name}.wav", 0.5, seed=20 * fold + number)
-            table(raw / "metadata_dev" / f"{name}.csv", [f"{kind},0.1,0.4,-10,-10,2"])
+            published.four_channels(raw / "mic_dev" / f"{name}.wav", 0.5, seed=20 * fold + number)
+            published.tau_table(raw / "metadata_dev" / f"{name}.csv", [f"{kind},0.1,0.4,-10,-10,2"])
 
 
 def nothing(_raw, _home):

@@ -25,7 +25,6 @@ from pipelines.signal.events import Events
 from pipelines.sources.datasets import cifar10_sounds, folder, spoken_digits_av
 from tests import published
 from tests.cli.conftest import in_process
-from tests.unit.test_array_datasets import sound
 from tests.unit.test_video import film
 from tests.unprivileged import unprivileged
 
@@ -85,8 +84,8 @@ def whole(tmp_path_factory):
     soundfile.write(raw / place("wav"), noise, 8000, subtype="PCM_16")
     soundfile.write(raw / place("float"), noise, 8000, subtype="FLOAT")
     soundfile.write(raw / place("flac"), noise, 8000)
-    sound(raw / place("four"), 0.1)
-    sound(raw / place("event"), 0.1)
+    published.four_channels(raw / place("four"), 0.1)
+    published.four_channels(raw / place("event"), 0.1)
     for kind in ("jpg", "png", "cifar"):
         pixels = np.random.default_rng(1).integers(0, 256, (40, 30, 3), np.uint8)
         Image.fromarray(pixels).save(raw / place(kind))

@@ -1,8 +1,11 @@
 """gcc_phat and the array's geometry against closed forms, a plain numpy loop, pyroomacoustics."""
 
 import numpy as np
+import pyroomacoustics
 import pytest
 import torch
+from pyroomacoustics import doa, experimental
+from scipy import fft
 
 from pipelines.errors import DataError, UsageError
 from pipelines.features import gcc_phat, logmel
@@ -74,7 +77,6 @@ def test_it_is_the_definition_computed_in_double_precision():
 
 
 def test_pyroomacoustics_finds_the_same_delays():
-    experimental = pytest.importorskip("pyroomacoustics.experimental")
     heard = shifted([0, 4, -9, 15], 4096) + 0.2 * white((4, 4096), 2)
     found = extract([heard])[0].mean(-1).argmax(-1) - 25
     theirs = [experimental.tdoa(heard[j], heard[i], phat=True) for i, j in arrays.pairs_of(4)]
@@ -132,7 +134,6 @@ def test_what_cannot_be_compared_is_a_usage_error(shape, settings, message):
 
 
 def test_fast_lengths_are_the_ones_scipy_names():
-    fft = pytest.importorskip("scipy.fft")
     for least in (1, 7, 1049, 1081, 3001):
         assert gcc_phat.fast_length(least) == fft.next_fast_len(least, real=True)
 
@@ -186,9 +187,6 @@ def test_least_squares_recovers_every_azimuth():
 
 
 def test_steered_power_finds_what_pyroomacoustics_finds():
-    doa = pytest.importorskip("pyroomacoustics.doa")
-    import pyroomacoustics
-
     rng, grid = np.random.default_rng(5), np.arange(0, 360, 2.0)
     for azimuth in (14.0, 138.0, 250.0):
         delays = RATE_HZ * arrays.far_field_delays(arrays.RESPEAKER_V2, azimuth)

@@ -1,0 +1,210 @@
+"""sloclas on files in its published layout, and on damaged ones."""
+
+import csv
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from pipelines.errors import DataError
+from pipelines.sources import leaks
+from pipelines.sources.datasets import sloclas
+from pipelines.sources.datasets._sloclas_names import described
+from tests.published import by_split, four_channels
+
+
+def endless(path):
+    """A FLAC file, by its content, whose header claims the longest recording there can be."""
+    with path.open("wb") as file:
+        soundfile.write(file, np.zeros((480, 4), np.int16), 48_000, format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[21] |= 0x0F
+    content[22:26] = b"\xff" * 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("Bells/doa_045/seg_0007.wav", ("bells", 45)),
+        ("DoA360/bottle_12.wav", ("bottles", 0)),
+        ("particle_135deg.wav", ("particle", 135)),
+        ("270/whistle3.wav", ("whistle", 270)),
+        ("ring/91.wav", ("ring", 91)),
+        ("SLoClas/cymbal_azimuth=5_take2.WAV", ("cymbals", 5)),
+        ("PhoneAngle30/x.wav", ("phone", 30)),
+        ("bells/metal_010.wav", ("metal", 10)),
+        ("bells_045_003.wav", None),
+        ("bells/take1_2.wav", ("bells", 2)),
+        ("bells_doa_400.wav", None),
+        ("horn_phone_doa10.wav", None),
+        ("recording_10.wav", None),
+        ("microphone_10.wav", None),
+        ("bells.wav", None),
+    ],
+)
+def test_sloclas_reads_class_and_azimuth_off_a_name_or_says_that_it_cannot(path, expected):
+    found = described(path)
+    assert found == (expected and (sloclas.CLASSES.index(expected[0]), expected[1]))
+
+
+@pytest.fixture
+def segments(tmp_path):
+    """10 classes x 20 azimuths x 3 short files, and noise that has no class."""
+    for number, kind in enumerate(sloclas.CLASSES):
+        for azimuth in range(5, 105, 5):
+            for take in range(3):
+                path = tmp_path / "sloclas" / kind / f"doa{azimuth:03d}" / f"{take}.wav"
+                four_channels(path, 0.01, seed=number)
+    four_channels(tmp_path / "sloclas" / "noise" / "crowd_090.wav", 0.01)
+    return tmp_path
+
+
+def test_sloclas_paper_is_70_to_30_with_a_tenth_for_validation_and_leaks_by_design(segments):
+    clips = sloclas.pairs(segments)
+    counts = Counter(clip.split for clip in clips)
+    assert counts == {"test": 180, "validation": 40, "train": 380}
+    assert leaks.audit(clips)["shared"]["group"] > 150
+    assert sloclas.pairs(segments) == clips != sloclas.pairs(segments, seed=8)
+
+
+def test_sloclas_grouped_shares_no_recording_and_leave_azimuth_out_no_azimuth(segments):
+    grouped = sloclas.pairs(segments, protocol="grouped")
+    assert not any(leaks.audit(grouped)["shared"].values())
+    held_out = sloclas.pairs(segments, protocol="leave-azimuth-out")
+    azimuths = by_split(held_out, "azimuth_deg")
+    assert len(azimuths["test"]) == 6 and len(azimuths["validation"]) in (1, 2)
+    assert not azimuths["test"] & (azimuths["train"] | azimuths["validation"])
+    assert not azimuths["train"] & azimuths["validation"]
+    for clips in (grouped, held_out):
+        assert {c.label for c in clips if c.split == "test"} == set(range(10))
+
+
+def test_sloclas_cuts_a_long_recording_into_windows_that_can_be_read(tmp_path):
+    for azimuth in (10, 20, 30, 40):
+        four_channels(tmp_path / "sloclas" / f"horn_doa{azimuth}.wav", 5.35, seed=azimuth)
+    clips = sloclas.pairs(tmp_path, segment_s=0.5, longest_segment_s=2.0)
+    first = [clip for clip in clips if clip.azimuth_deg == 10]
+    assert [(c.start_s, c.end_s) for c in first] == [(k / 2, k / 2 + 0.5) for k in range(10)]
+    assert {clip.group for clip in first} == {"horn_doa10.wav"}
+    whole, _ = soundfile.read(tmp_path / "sloclas" / "horn_doa10.wav", dtype="float32")
+    heard = np.concatenate([sloclas.audio(tmp_path, clip.audio)[0] for clip in first], 1)
+    np.testing.assert_array_equal(heard.T, whole[: 10 * 24_000])
+
+
+def test_sloclas_stops_at_names_that_say_nothing_and_shows_them(tmp_path):
+    for name in ("a.wav", "bells_doa5.wav", "b_001.wav"):
+        four_channels(tmp_path / "sloclas" / name, 0.01)
+    with pytest.raises(DataError, match=r"2 of 3 file names.*'a\.wav', 'b_001\.wav'") as caught:
+        sloclas.pairs(tmp_path)
+    assert "data.layout" in caught.value.hint
+    with pytest.raises(DataError, match=r"no \.wav files"):
+        sloclas.pairs(tmp_path / "sloclas")
+
+
+def test_sloclas_does_not_take_numbered_takes_for_azimuths(tmp_path):
+    for take in range(1, 4):
+        four_channels(tmp_path / "sloclas" / "bells" / f"{take:03d}.wav", 0.01)
+    with pytest.raises(DataError, match=r"azimuths 1 and 2, .* mean something else"):
+        sloclas.pairs(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_sloclas_takes_a_table_of_the_users(tmp_path, kind):
+    four_channels(tmp_path / "sloclas" / "x" / "1.wav", 1.0)
+    rows = [
+        {"file": "x/1.wav", "class": "phone", "azimuth_deg": 360, "start_s": 0.25, "end_s": 0.75,
+         "recording": "A"},
+        {"file": "x/1.wav", "class": "ring", "azimuth_deg": 7.5, "start_s": 0.75, "end_s": 1.5},
+        {"file": "x/2.wav", "class": "ring", "azimuth_deg": 7.5, "start_s": "", "end_s": ""},
+    ]  # fmt: skip
+    layout = tmp_path / f"layout.{kind}"
+    if kind == "csv":
+        with layout.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        layout.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    phone, beyond, missing = sloclas.pairs(tmp_path, layout=str(layout))
+    assert (phone.label, phone.azimuth_deg, phone.group, phone.excluded) == (7, 0, "A", "")
+    assert sloclas.audio(tmp_path, phone.audio)[0].shape == (4, 24_000)
+    assert "0.75 to 1.5 s of a recording of 1 s" in beyond.excluded
+    assert "no such file" in missing.excluded
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("../a.wav,bells,5,,", "below the data set"),
+        ("/a.wav,bells,5,,", "below the data set"),
+        ("a.wav,cat,5,,", "no class 'cat'"),
+        ("a.wav,bells,361,,", "not in 0 to 360"),
+        ("a.wav,bells,nan,,", "not in 0 to 360"),
+        ("a.wav,bells,x,,", "could not convert"),
+        ("a.wav,bells", "row 1"),
+        ("a.wav,bells,5,1,", "come together"),
+        ("a.wav,bells,5,2,1", "no span"),
+        ("a\u202e.wav,bells,5,,", "printable"),
+    ],
+)
+def test_sloclas_names_the_row_of_a_damaged_table(tmp_path, row, message):
+    layout = tmp_path / "layout.csv"
+    layout.write_text(f"file,class,azimuth_deg,start_s,end_s\n{row}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=message) as caught:
+        sloclas.pairs(tmp_path, layout=str(layout))
+    assert "layout.csv, row 1" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("l.csv", b""), ("l.csv", b"file,class\n"), ("l.csv", b"a,b\n1,2\n"),
+        ("l.csv", b"\xff\xfe"),
+        ("l.jsonl", b"[1]\n"), ("l.jsonl", b"null\n"), ("l.jsonl", b"{\n"),
+        ("l.jsonl", b'{"file": "a", "class": "bells", "azimuth_deg": 1' + b"0" * 400 + b"}\n"),
+        ("l.jsonl", b'{"file": "\\ud800", "class": "bells", "azimuth_deg": 1}\n'),
+        ("l.jsonl", b"[" * 100_000),
+    ],
+    ids=["empty", "header", "columns", "bytes", "list", "null", "json", "number", "name", "deep"],
+)  # fmt: skip
+def test_sloclas_refuses_a_table_that_is_none(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        sloclas.pairs(tmp_path, layout=str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda p: four_channels(p, 0.01, channels=1), "1 channels, not 4"),
+        (lambda p: four_channels(p, 0.01, rate_hz=16_000), "16000 Hz, not 48000"),
+        (lambda p: p.write_bytes(b"no sound"), "not a readable sound file"),
+        (endless, "1431656 s long"),
+    ],
+    ids=["mono", "rate", "text", "endless"],
+)
+def test_sloclas_excludes_an_unfit_file_with_its_reason(segments, damage, reason):
+    damage(segments / "sloclas" / "horn" / "doa050" / "1.wav")
+    bad = [clip for clip in sloclas.pairs(segments) if clip.excluded]
+    assert [clip.audio for clip in bad] == ["sloclas/horn/doa050/1.wav"]
+    assert reason in bad[0].excluded
+
+
+@pytest.mark.parametrize("source", ["sloclas/cut.wav", "sloclas/nan.wav", "sloclas/mono.wav",
+                                    "sloclas/nan.wav#0.000000-0.005000", "../outside.wav",
+                                    "sloclas/ok.wav#0.005000-0.020000"])  # fmt: skip
+def test_a_source_that_cannot_be_read_whole_is_a_data_error(tmp_path, source):
+    raw = tmp_path / "raw"
+    for name in ("cut", "ok"):
+        four_channels(raw / "sloclas" / f"{name}.wav", 0.01)
+    cut = raw / "sloclas" / "cut.wav"
+    cut.write_bytes(cut.read_bytes()[:2000])
+    four_channels(raw / "sloclas" / "mono.wav", 0.01, channels=1)
+    four_channels(tmp_path / "outside.wav", 0.01)
+    soundfile.write(raw / "sloclas" / "nan.wav", np.full((480, 4), np.nan), 48_000, "FLOAT")
+    assert sloclas.audio(raw, "sloclas/ok.wav")[0].shape == (4, 480)
+    with pytest.raises(DataError):
+        sloclas.audio(raw, source)
