@@ -1,0 +1,190 @@
+"""Checkpoints bring everything back, and one that is damaged or hostile is one line."""
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from pipelines import store
+from pipelines.errors import DataError
+from pipelines.training import checkpoint
+
+
+def network(width: int = 4) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 2))
+
+
+def trained() -> tuple[nn.Sequential, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.randn(8, 3)).square().sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def saved(run: Path, epoch: int = 1, step: int = 2) -> Path:
+    model, optimizer = trained()
+    best = checkpoint.copy_of(network())
+    state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "epoch": epoch,
+             "history": [{"lr": 0.1, "firing_rates": {"a": 0.5}}], "cuda_rng": None}  # fmt: skip
+    run.mkdir(exist_ok=True)
+    checkpoint.save(run, epoch, step, model, best, state)
+    return run / f"checkpoint-{epoch:06d}-{step:06d}"
+
+
+def corrected(folder: Path) -> None:
+    """Rewrite the receipt so that it fits the files, as one who means harm would."""
+    files = {name: folder / name for name in checkpoint.FILES}
+    store.receipt(folder, stage="checkpoint", made_from={}, files=files)
+
+
+def test_a_checkpoint_brings_back_weights_best_weights_and_state(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    best = checkpoint.copy_of(network())
+    state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "step": 7}
+    checkpoint.save(tmp_path, 1, 2, model, best, state)
+    fresh = network()
+    found_best, found = checkpoint.load(tmp_path / "checkpoint-000001-000002", fresh)
+    for mine, theirs in ((fresh.state_dict(), model.state_dict()), (found_best, best)):
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert found["step"] == 7
+    assert torch.equal(found["rng"], state["rng"])
+    again = torch.optim.Adam(fresh.parameters(), lr=0.01)
+    again.load_state_dict(found["optimizer"])
+    x = torch.randn(8, 3)
+    for one, its in ((model, optimizer), (fresh, again)):
+        its.zero_grad()
+        one(x).square().sum().backward()
+        its.step()
+    assert torch.equal(model[0].weight, fresh[0].weight), "goes on in the same bits"
+
+
+def test_a_copy_of_the_weights_does_not_move_with_the_model() -> None:
+    model = network()
+    copy = checkpoint.copy_of(model)
+    with torch.no_grad():
+        model[0].weight.add_(1)
+    assert not torch.equal(copy["0.weight"], model[0].weight)
+
+
+def test_weights_in_another_memory_layout_come_back(tmp_path: Path) -> None:
+    weight = torch.randn(2, 3, 3, 3).contiguous(memory_format=torch.channels_last)
+    checkpoint.save_weights(tmp_path / "x.safetensors", {"w": weight})
+    hash_ = store.sha256(tmp_path / "x.safetensors")
+    assert torch.equal(checkpoint.load_weights(tmp_path / "x.safetensors", hash_)["w"], weight)
+
+
+@pytest.mark.parametrize("name", checkpoint.FILES)
+def test_a_flipped_bit_of_any_file_is_found(tmp_path: Path, name: str) -> None:
+    folder = saved(tmp_path / "run")
+    content = (folder / name).read_bytes()
+    for place in (0, len(content) // 2, len(content) - 1):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        (folder / name).write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged") as caught:
+            checkpoint.load(folder, network())
+        assert str(folder / name) in caught.value.message
+        assert "--fresh" in caught.value.hint
+    (folder / name).unlink()
+    with pytest.raises(DataError, match=name):
+        checkpoint.load(folder, network())
+
+
+def test_a_damaged_receipt_is_one_line(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run")
+    content = (folder / "receipt.json").read_bytes()
+    for place in range(0, len(content), 5):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        (folder / "receipt.json").write_bytes(damaged)
+        try:
+            checkpoint.load(folder, network())  # a bit of "versions" changes nothing that is read
+        except DataError as error:
+            assert str(folder) in error.message
+    for text in ("[]", "{}", '{"files": []}', '{"files": {"state.pt": 3}}'):
+        (folder / "receipt.json").write_text(text)
+        with pytest.raises(DataError, match="receipt"):
+            checkpoint.load(folder, network())
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("form", ["torch", "pickle"])
+def test_a_pickle_that_runs_a_command_is_refused_and_does_not_run(
+    tmp_path: Path, form: str
+) -> None:
+    folder, victim = saved(tmp_path / "run"), tmp_path / "victim"
+    hostile = {"optimizer": Hostile(f"touch {victim}")}
+    if form == "torch":
+        torch.save(hostile, folder / "state.pt")
+    else:
+        (folder / "state.pt").write_bytes(pickle.dumps(hostile))
+    corrected(folder)
+    with pytest.raises(DataError, match=r"cannot read .*state\.pt"):
+        checkpoint.load(folder, network())
+    assert not victim.exists()
+    with contextlib.suppress(RuntimeError):  # a bare pickle runs, and is then no checkpoint
+        torch.load(folder / "state.pt", weights_only=False)
+    assert victim.exists(), "the trap itself works"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"PK\x03\x04", b"x" * 1000, b"\x80\x02]q\x00."])
+@pytest.mark.parametrize("name", checkpoint.FILES)
+def test_a_file_that_is_nothing_of_ours_is_one_line(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    folder = saved(tmp_path / "run")
+    (folder / name).write_bytes(content)
+    corrected(folder)
+    with pytest.raises(DataError, match=name):
+        checkpoint.load(folder, network())
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run")
+    with pytest.raises(DataError, match="does not fit the recipe's network"):
+        checkpoint.load(folder, network(width=5))
+    with pytest.raises(DataError, match="does not fit the recipe's network"):
+        checkpoint.load(folder, network()[:2])
+
+
+def test_the_newest_checkpoint_stays_alone_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert checkpoint.newest(run) is None
+    foreign = ["checkpoint-mine", "checkpoint-999999-000000.bak", "checkpoint-9999999-000000", "x"]
+    for name in foreign:
+        (run / name).mkdir(parents=True)
+    (run / "checkpoint-999999-000000").touch()
+    assert checkpoint.newest(run) is None
+    saved(run, 9, 30)
+    saved(run, 10, 0)
+    assert checkpoint.newest(run) == run / "checkpoint-000010-000000"
+    kept = {path.name for path in run.iterdir()} - {"checkpoint-999999-000000"}
+    assert kept == {*foreign, "checkpoint-000010-000000"}
+
+
+def test_a_checkpoint_of_a_killed_run_that_was_half_written_is_never_the_newest(
+    tmp_path: Path,
+) -> None:
+    folder = saved(tmp_path / "run")
+    half = folder.with_name(".checkpoint-000002-000000.77.part")
+    half.mkdir()
+    assert checkpoint.newest(tmp_path / "run") == folder
