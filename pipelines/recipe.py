@@ -3,7 +3,7 @@
 import difflib
 import json
 import os.path
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from pipelines.recipe_schema import (
 from pipelines.schema_faults import faults_of
 from pipelines.yaml_reader import dump, scan
 
-__all__ = ["Recipe", "SnrRange", "bundled_names", "find", "load", "parse_range"]
+__all__ = ["Recipe", "SnrRange", "bundled_names", "by_path", "find", "load", "parse_range"]
 
 SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "published", "runtime")
 
@@ -89,6 +89,17 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
         raise RecipeError(render(document, faults))
     values = {name: getattr(checked, name) for name in ("version", "seed", *SECTIONS)}
     return Recipe(name=_name(path), path=path, **values)
+
+
+def by_path(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted path, in their order: {"train.optimizer.lr": 0.001}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= by_path(value, f"{before}{name}.")
+        else:
+            flat[before + name] = value
+    return flat
 
 
 def _time_steps_that_differ(document: Document, checked: RecipeFile) -> list[Fault]:

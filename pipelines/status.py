@@ -9,7 +9,7 @@ from pipelines.cache.receipts import is_whole
 from pipelines.errors import AvsnnError, DataError
 from pipelines.evaluation.names import noise_result
 from pipelines.plan import NOT_OF_A_RUN, CachePlan, DataPlan, plan_data, run_folder
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, by_path
 from pipelines.sources.acquire import missing
 
 Row = dict[str, str]
@@ -159,19 +159,9 @@ def _said(differences: list[str]) -> str:
 
 def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     """List "a.b 3, not 4" for each setting that differs."""
-    one, other = _flat(wanted), _flat(found)
+    one, other = by_path(wanted), by_path(found)
     return [
         f"{name} {other.get(name, 'absent')}, not {one.get(name, 'absent')}"
         for name in {**one, **other}
         if one.get(name, "absent") != other.get(name, "absent")
     ]
-
-
-def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{before}{name}.")
-        else:
-            flat[before + name] = value
-    return flat

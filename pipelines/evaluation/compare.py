@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -56,8 +56,8 @@ def read(run: Path) -> Result:
                     if "doa_mae_deg" in point:
                         noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
         settings = {k: v for k, v in resolved.items() if k not in (*NOT_OF_A_RUN, "seed")}
-        return Result(run.name, name, dict(flat(settings)), resolved["seed"], evaluation, noise,
-                      resolved.get("published"), noise_doa)  # fmt: skip
+        return Result(run.name, name, recipes.by_path(settings), resolved["seed"], evaluation,
+                      noise, resolved.get("published"), noise_doa)  # fmt: skip
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"the results in {run} are not readable: {error}", HINT) from error
 
@@ -100,15 +100,6 @@ def is_possible(percent: float, n: int) -> bool:
 
 def _level(modality: str, snr_db: float) -> str:
     return f"{snr_db:g} dB" if modality == "both" else f"{modality} {snr_db:g} dB"
-
-
-def flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested settings by dotted path."""
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value
 
 
 def _labels(systems: Sequence[Sequence[Result]]) -> list[str]:

@@ -17,13 +17,12 @@ from pipelines import registry, store
 from pipelines.errors import UsageError
 from pipelines.evaluation import explain_plots as plots
 from pipelines.evaluation.cam import Layer, last_visual_layer, visual_maps
-from pipelines.evaluation.compare import flat
 from pipelines.evaluation.distances import cosine_distances, distances, sorted_by_class
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.plot_style import write
 from pipelines.evaluation.rasters import Raster, evenly, rasters
 from pipelines.plan import NOT_OF_A_RUN, DataPlan
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, by_path
 from pipelines.signal.crops import centre_crop
 from pipelines.sources.clips import read_clips
 from pipelines.training.batches import Batch, Split, in_order, loader, open_split
@@ -102,7 +101,7 @@ def run_labels(recipes: Sequence[Recipe]) -> list[str]:
     """Name runs shortly: by their recipes, or by the settings in which those of one differ."""
     names = [recipe.name.rpartition("/")[2] for recipe in recipes]
     settings = [
-        dict(flat({k: v for k, v in recipe.resolved().items() if k not in NOT_OF_A_RUN}))
+        by_path({k: v for k, v in recipe.resolved().items() if k not in NOT_OF_A_RUN})
         for recipe in recipes
     ]
     labels = []
