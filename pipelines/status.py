@@ -91,13 +91,13 @@ def _evaluate(run: Path) -> Row:
 
 
 def _noise(recipe: Recipe, run: Path) -> Row:
-    path = run / f"{noise_result(recipe.noise)}.json"
-    if not path.exists():
-        return _row("noise-eval", False, _after_training(run))
-    found, wanted = _part(path, "noise"), recipe.noise.model_dump(mode="json")
-    if found == wanted:
+    path, wanted = run / f"{noise_result(recipe.noise)}.json", recipe.noise.model_dump(mode="json")
+    if _part(path, "noise") == wanted:
         return _row("noise-eval", True, path.name)
-    return _row("noise-eval", False, f"{path.name} has {_said(_differences(wanted, found))}")
+    if path.exists():
+        return _row("noise-eval", False, f"{path.name} is damaged")
+    others = ((other.name, _part(other, "noise")) for other in _newest(run.glob("noise-*.json")))
+    return _row("noise-eval", False, _nearest(wanted, others) or _after_training(run))
 
 
 def _after_training(run: Path) -> str:

@@ -51,7 +51,7 @@ def read(run: Path) -> Result:
             found = store.read_json(path)
             for point in found["points"]:
                 if point["snr_db"] is not None:
-                    level = _level(found["noise"]["modality"], point["snr_db"])
+                    level = _level(found["noise"], point["snr_db"])
                     noise[level] = point["accuracy"]
                     if "doa_mae_deg" in point:
                         noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
@@ -98,8 +98,12 @@ def is_possible(percent: float, n: int) -> bool:
     )
 
 
-def _level(modality: str, snr_db: float) -> str:
-    return f"{snr_db:g} dB" if modality == "both" else f"{modality} {snr_db:g} dB"
+def _level(noise: Mapping[str, Any], snr_db: float) -> str:
+    """Name a level, the same in every sweep that has it: "5 dB", "audio 5 dB", "seed 3 5 dB"."""
+    marks = [] if noise["modality"] == "both" else [noise["modality"]]
+    marks += ["batch-power"] if noise["power"] == "batch" else []
+    marks += [f"seed {noise['seed']}"] if noise["seed"] else []
+    return " ".join([*marks, f"{snr_db:g} dB"])
 
 
 def _labels(systems: Sequence[Sequence[Result]]) -> list[str]:

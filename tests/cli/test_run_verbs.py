@@ -38,9 +38,9 @@ def test_the_noise_curve_has_both_ends_and_the_clean_point(evaluated, undisturbe
     assert [point["snr_db"] for point in noisy["points"]] == [None, 0.0, 15.0, 30.0]
     assert noisy["points"][0]["accuracy"] == clean["accuracy"]
     (run,) = (undisturbed / "runs").glob("quickstart-*")
-    rows = list(csv.DictReader((run / "noise-both.csv").open()))
+    rows = list(csv.DictReader((run / "noise-both_0to30by15dB.csv").open()))
     assert [row["snr_db"] for row in rows] == ["", "0.0", "15.0", "30.0"]
-    assert (run / "noise-both.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "noise-both_0to30by15dB.png").read_bytes()[:4] == b"\x89PNG"
     assert (run / "confusion.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -67,7 +67,8 @@ def test_a_second_time_everything_is_a_hit(avsnn, trained):
     assert re.fullmatch(rf"{STAMP} train: hit, {trained.name}\n", said.err)
     assert avsnn("train", *SMALL, "--quiet", "--json").err == ""
     assert f" evaluate: hit, {trained.name}\n" in avsnn("evaluate").err
-    assert " noise-eval: hit, noise-both.json\n" in avsnn("noise-eval", "--snr", "0:30:15").err
+    again = avsnn("noise-eval", "--snr", "0:30:15")
+    assert " noise-eval: hit, noise-both_0to30by15dB.json\n" in again.err
     assert {path: path.stat().st_mtime_ns for path in trained.rglob("*.*")} == before
 
 
@@ -107,7 +108,8 @@ def test_one_modality_and_one_level(avsnn, trained):
     result = json.loads(said.out)
     assert said.code == 0 and result["noisy_inputs"] == ["audio"]
     assert [point["snr_db"] for point in result["points"]] == [None, -10.0]
-    assert result["noise"]["seed"] == 3 and (trained / "noise-audio.json").exists()
+    assert result["noise"]["seed"] == 3
+    assert (trained / "noise-audio_-10dB_seed3.json").exists()
 
 
 @pytest.mark.usefixtures("trained")
@@ -142,7 +144,8 @@ def test_status_of_a_trained_run_is_all_hits(avsnn, trained):
 @pytest.mark.usefixtures("trained")
 def test_status_says_why_a_stage_misses(avsnn):
     rows = details(avsnn("status", *SMALL, "--json"))
-    assert rows["noise-eval"] == ("miss", "noise-both.json has snr_db.step 15.0, not 5.0")
+    found = "not with these settings; noise-both_0to30by15dB.json has snr_db.step 15.0, not 5.0"
+    assert rows["noise-eval"] == ("miss", found)
     rows = details(avsnn("status", *SMALL, "--set", "train.batch_size=32", "--json"))
     assert rows["cache audio"][0] == "hit" and rows["evaluate"] == ("miss", "waits for train")
     assert rows["train"][1].endswith(" has train.batch_size 64, not 32")

@@ -61,4 +61,5 @@ def test_the_noise_in_the_picture_has_the_ratio_that_is_written_over_it(
     heard = [np.abs(x.astype(float) - rows["audio"][-1]).mean() for x in rows["audio"][:-1]]
     assert heard == [0, 0, 0] if modality == "visual" else heard[0] > heard[1] > heard[2] > 0
     _, run = trained
-    assert (run / f"noise-{modality}-examples.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    file = run / f"noise-{modality}_0to20by10dB-examples.png"
+    assert file.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -1,9 +1,13 @@
 """The noise curve: what gets the noise, and that each level stands alone."""
 
+import re
+
 import pytest
 
 from pipelines import recipe as recipes
 from pipelines import stages
+from pipelines.evaluation.compare import read
+from pipelines.evaluation.names import noise_result
 from pipelines.recipe_noise import Noise, SnrRange
 from tests.e2e.test_resume import Quiet
 
@@ -67,8 +71,35 @@ def test_another_seed_is_another_noise(trained):
 def test_files_for_people_and_programs(trained):
     sweep(trained, snr_db=levels(0, 30, 15), modality="audio")
     _, run = trained
-    lines = (run / "noise-audio.csv").read_text().splitlines()
+    lines = (run / "noise-audio_0to30by15dB.csv").read_text().splitlines()
     assert lines[0] == "snr_db,accuracy,correct,wilson_low,wilson_high"
     assert len(lines) == 5
-    assert (run / "noise-audio.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (run / "noise-audio.json").exists()
+    assert (run / "noise-audio_0to30by15dB.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (run / "noise-audio_0to30by15dB.json").exists()
+
+
+def test_another_sweep_leaves_the_first_ones_files_and_compare_reads_both(trained):
+    recipe, run = trained
+    first = sweep(trained, snr_db=levels(0, 30, 5), modality="visual")
+    files = {path: path.read_bytes() for path in run.glob("noise-visual*")}
+    assert {path.suffix for path in files} == {".json", ".csv", ".png"}
+    sweep(trained, snr_db=levels(-10, 0, 10), modality="visual")
+    other = sweep(trained, snr_db=levels(0, 0, 1), modality="visual", seed=3, power="batch")
+    assert {path: path.read_bytes() for path in files} == files
+    assert (run / "noise-visual_-10to0by10dB.csv").exists()
+    stages.evaluate(recipe, run, Quiet())
+    found = read(run).noise
+    assert found["visual 0 dB"] == accuracy(first)[0.0] and "visual -10 dB" in found
+    assert found["visual batch-power seed 3 0 dB"] == accuracy(other)[0.0]
+
+
+def test_no_two_sweeps_share_a_name():
+    sweeps = [
+        Noise(snr_db=snr, modality=modality, seed=seed, power=power)
+        for snr in (SnrRange(), levels(0, 30, 10), levels(-5, 5, 0.1), levels(0.5, 0.5, 1))
+        for modality in ("audio", "visual", "both")
+        for seed in (0, 3, 31) for power in ("sample", "batch")
+    ]  # fmt: skip
+    names = {noise_result(noise) for noise in sweeps}
+    assert len(names) == len(sweeps) and noise_result(Noise()) == "noise-both"
+    assert all(re.fullmatch(r"[\w.-]+", name) for name in names)
