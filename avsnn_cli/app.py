@@ -143,16 +143,18 @@ def train(
 
 @app.command()
 def evaluate(
-    run: RunName = None, device: Device = None, force: Force = False, quiet: Quiet = False,
-    json: Json = False,
+    run: RunName = None, device: Device = None, dry_run: DryRun = False, force: Force = False,
+    quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Look at the test set, with the weights that were selected."""
     from avsnn_cli import work
 
     settings = overrides(None, device)
+    if dry_run:
+        return emit(rows := work.planned(run, settings, "evaluate"), json, table(rows))
     with Reporter(quiet=quiet) as report:
         result = work.evaluate(run, settings, report, force=force)
-    emit(result, json, work.accuracy_table(result))
+    return emit(result, json, work.accuracy_table(result))
 
 
 @app.command("noise-eval")
@@ -164,16 +166,18 @@ def noise_eval(
     modality: Annotated[
         str | None, typer.Option(metavar="audio|visual|both", help="What gets the noise.")
     ] = None,
-    set_: Set = None, device: Device = None, force: Force = False, quiet: Quiet = False,
-    json: Json = False,
+    set_: Set = None, device: Device = None, dry_run: DryRun = False, force: Force = False,
+    quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Draw the noise curve: test accuracy at each noise level."""
     from avsnn_cli import work
 
-    settings = (*overrides(set_, device), *work.noise_overrides(snr, modality))
+    settings = work.noise_overrides(overrides(set_, device), snr, modality)
+    if dry_run:
+        return emit(rows := work.planned(run, settings, "noise-eval"), json, table(rows))
     with Reporter(quiet=quiet) as report:
         result = work.noise_eval(run, settings, report, force=force)
-    emit(result, json, work.noise_table(result))
+    return emit(result, json, work.noise_table(result))
 
 
 @app.command()

@@ -29,6 +29,13 @@ def train(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool)
     return {"run": folder.name, "folder": str(folder)}
 
 
+def planned(run: str | None, settings: Sequence[str], stage: str) -> list[dict[str, str]]:
+    """Say what a stage of a run would find done, and what it would do."""
+    recipe, folder = stages.open_run(run, tuple(settings))
+    last = {"evaluate", "noise-eval"} - {stage}
+    return [row for row in status(recipe, folder) if row["stage"] not in last]
+
+
 def evaluate(
     run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
 ) -> dict[str, Any]:
@@ -37,8 +44,17 @@ def evaluate(
     return stages.evaluate(recipe, folder, report, force=force)
 
 
-def noise_overrides(snr: str | None, modality: str | None) -> list[str]:
-    """Turn --snr and --modality into overrides of the recipe. Raises UsageError on nonsense."""
+def noise_overrides(
+    given: Sequence[str], snr: str | None, modality: str | None
+) -> tuple[str, ...]:
+    """Add --snr and --modality to the overrides of a run's recipe.
+
+    Raises UsageError on nonsense, and for a setting that training has used.
+    """
+    for setting in given:
+        if setting.split(".")[0].strip() not in ("noise", "runtime"):
+            hint = "of a trained run only noise and runtime can be set"
+            raise UsageError(f"--set {setting}: the run was trained without it", hint)
     if modality and modality not in MODALITIES:
         hint = registry.closest(modality, MODALITIES)
         raise UsageError(f"--modality {modality}: no such input", hint)
@@ -46,17 +62,13 @@ def noise_overrides(snr: str | None, modality: str | None) -> list[str]:
     if snr is not None:
         chosen = recipes.parse_range(snr)
         found.append(f"noise.snr_db={chosen.model_dump_json()}")
-    return found
+    return (*given, *found)
 
 
 def noise_eval(
     run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
 ) -> dict[str, Any]:
-    """Sweep the noise over a run. Raises UsageError for a setting that training has used."""
-    for setting in settings:
-        if setting.split(".")[0].strip() not in ("noise", "runtime"):
-            hint = "of a trained run only noise and runtime can be set"
-            raise UsageError(f"--set {setting}: the run was trained without it", hint)
+    """Sweep the noise over a run."""
     recipe, folder = stages.open_run(run, tuple(settings))
     return stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
 

@@ -17,9 +17,12 @@ SHOWN_DIFFERENCES = 3
 COMPARED = 50
 
 
-def status(recipe: Recipe) -> list[Row]:
-    """Say of each stage whether it is a hit, with what it is called, or why it is a miss."""
-    plan, run = plan_data(recipe), run_folder(recipe)
+def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
+    """Say of each stage whether it is a hit, with what it is called, or why it is a miss.
+
+    run: its folder; None for where the recipe would be trained.
+    """
+    plan, run = plan_data(recipe), run or run_folder(recipe)
     return [
         _download(plan),
         _clips(plan),

@@ -156,6 +156,18 @@ def test_status_says_why_a_stage_misses(avsnn):
     assert rows["clips"][1].endswith(" has seed 0, not 1")
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(avsnn, trained):
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    rows = details(avsnn("evaluate", "--dry-run", "--json"))
+    assert rows["evaluate"] == ("hit", "eval.json") and "noise-eval" not in rows
+    rows = details(avsnn("noise-eval", "--dry-run", "--snr", "0:30:15", "--json"))
+    assert rows["noise-eval"] == ("hit", "noise-both_0to30by15dB.json") and "evaluate" not in rows
+    rows = details(avsnn("noise-eval", "--dry-run", "--modality", "visual", "--json"))
+    assert rows["train"][0] == "hit" and rows["noise-eval"][0] == "miss"
+    assert avsnn("evaluate", "no-such-run", "--dry-run").code == 4
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
 def test_status_in_a_new_home_is_all_misses(avsnn, home):
     rows = details(avsnn("status", "quickstart", "--json"))
     assert {stage: state for stage, (state, _) in rows.items() if state == "hit"} == {
