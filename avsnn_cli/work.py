@@ -44,9 +44,7 @@ def evaluate(
     return stages.evaluate(recipe, folder, report, force=force)
 
 
-def noise_overrides(
-    given: Sequence[str], snr: str | None, modality: str | None
-) -> tuple[str, ...]:
+def noise_overrides(given: Sequence[str], snr: str | None, modality: str | None) -> tuple[str, ...]:
     """Add --snr and --modality to the overrides of a run's recipe.
 
     Raises UsageError on nonsense, and for a setting that training has used.

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -53,9 +54,17 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
         )
         say(f"clips: {', '.join(f'{n} {split}' for split, n in counts.items())}")
         _say_excluded(excluded, len(listed), say)
-        for line in leaks.sentences(found):
+        for line in (*_remarks(dataset, plan), *leaks.sentences(found)):
             say(line)
         return clips
+
+
+def _remarks(dataset: ModuleType, plan: DataPlan) -> list[str]:
+    """Return what a dataset has to say about its files, if it has the function."""
+    if not hasattr(dataset, "remarks"):
+        return []
+    said: list[str] = dataset.remarks(plan.raw, **keyword_arguments(dataset.remarks, plan.data))
+    return said
 
 
 def _check_clips(listed: list[Clip], clips: list[Clip], classes: int) -> None:

@@ -175,12 +175,14 @@ def test_bad_clips_are_left_out_of_everything_counted_and_named(home):
     folder = home / "mine"
     published.class_pairs(folder, ("audio", "vision"), ("dog", "rain"), 120)
     (folder / "audio/dog/3-0.wav").write_bytes(b"RIFF")
+    (folder / "audio/dog/notes.txt").write_text("my own")
     soundfile.write(folder / "audio/rain/104-1.wav", np.full(800, np.nan), 8000, subtype="FLOAT")
     settings = [*SMALL_SOUND, *SMALL_IMAGE, f"data.path={folder}", "train.epochs=1",
                 "model.width=16", "model.heads=2", "model.stages=2",
                 "train.batch_size=16"]  # fmt: skip
     chosen = [word for s in settings for word in ("--set", s)]
     said = in_process(home, "run", "folder/s_cmrl", *chosen, "--json")
+    assert " not read: .txt (1)\n" in said.err
     assert said.code == 0, said.err
     assert "2 of 240" in said.err and "3-0.wav" in said.err and "104-1.wav" in said.err
     (receipt,) = (home / "cache/folder").glob("stft-*/receipt.json")

@@ -40,6 +40,19 @@ def listed(root, **settings):
     return folder.pairs(root, path=str(root), **settings)
 
 
+def test_files_that_are_not_read_are_counted_by_kind(two):
+    assert folder.remarks(two) == []
+    for name in ("dog/1.m4a", "dog/2.M4A", "dog/notes", "rain/deep/3.txt", ".hidden", "loose.wav"):
+        (two / name).parent.mkdir(exist_ok=True)
+        (two / name).write_bytes(b"x")
+    assert folder.remarks(two) == [
+        "not read: .m4a (2), beside the class folders (1), no ending (1), .txt (1)"
+    ]
+    assert len(listed(two)) == 20
+    (two / "clips.csv").write_text("audio,label\ndog/1.wav,dog\n")
+    assert folder.remarks(two) == []
+
+
 def by_id(clips):
     return {clip.id: clip for clip in clips}
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -39,8 +39,8 @@ class Entry(NamedTuple):
     fault: str = ""
 
 
-def entries(root: Path) -> tuple[list[Entry], int]:
-    """List the clips of class folders, and count the files of kinds that nobody reads.
+def entries(root: Path) -> tuple[list[Entry], Counter[str]]:
+    """List the clips of class folders, and count the files of kinds that nobody reads, by kind.
 
     Layouts: <class>/<stem>.<ext>, under train/, validation/ (or val/) and test/ or not, and in
     two trees audio/ (or sound/) and visual/ (or vision/, images/, video/) or not. Files of one
@@ -48,7 +48,7 @@ def entries(root: Path) -> tuple[list[Entry], int]:
     what makes no data set.
     """
     clips: list[Entry] = []
-    unknown = 0
+    unknown: Counter[str] = Counter()
     for split, base in _split_folders(root):
         found, strange = _clips(root, base, split)
         clips += found
@@ -91,11 +91,14 @@ def _visible(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], int]:
+def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str]]:
     files: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     faults: dict[tuple[str, str], str] = {}
-    unknown = count = 0
+    unknown: Counter[str] = Counter()
+    count = 0
     for tree, kinds in _trees(base).items():
+        beside = sum(p.suffix.lower() in kinds for p in _visible(tree) if not p.is_dir())
+        unknown += Counter({"beside the class folders": beside})
         for folder in sorted(path for path in _visible(tree) if path.is_dir()):
             known = 0
             for path in sorted(_files(folder)):
@@ -104,7 +107,7 @@ def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], int]:
                     raise DataError(f"{root} holds more than {MAX_FILES} files", "split the set")
                 suffix = path.suffix.lower()
                 if suffix not in kinds:
-                    unknown += 1
+                    unknown[suffix or "no ending"] += 1
                     continue
                 known += 1
                 stem = path.relative_to(folder).with_suffix("").as_posix()

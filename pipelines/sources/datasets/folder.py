@@ -25,6 +25,7 @@ from pipelines.sources.protocols import chosen, chosen_groups
 VERSION = 1
 LOCAL = "path"
 MAX_CLASSES = 10_000
+SHOWN = 5  # kinds of files
 FEWEST = 3  # clips of a class: one for each split
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -96,6 +97,16 @@ def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
             f"2 to {MAX_CLASSES} are needed, one folder each; docs/datasets/folder.md",
         )
     return tuple(names)
+
+
+def remarks(raw: Path, *, table: str | None = None) -> list[str]:
+    """Say how many files of class folders are of kinds that are not read; a table names its own."""
+    if tables.find(raw, table) is not None:
+        return []
+    ignored = files.entries(raw)[1].most_common()
+    kinds = ", ".join(f"{kind} ({n})" for kind, n in ignored[:SHOWN])
+    more = f" and {len(ignored) - SHOWN} more kinds" if len(ignored) > SHOWN else ""
+    return [f"not read: {kinds}{more}"] if ignored else []
 
 
 def fingerprint(raw: Path) -> str:
