@@ -105,9 +105,11 @@ def train(
             recipe.runtime.device, threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
         )  # fmt: skip
-        for name in recipe.train.start_from:  # before hours of preparing
-            if not (store.home() / "runs" / name / "trained.json").exists():
-                raise DataError(f"train.start_from: no trained run {name!r}", "avsnn ls runs")
+        # a run that goes on has what it began from in its checkpoint
+        if fresh or not any(run.glob("checkpoint-*")):
+            for name in recipe.train.start_from:  # before hours of preparing
+                if not (store.home() / "runs" / name / "trained.json").exists():
+                    raise DataError(f"train.start_from: no trained run {name!r}", "avsnn ls runs")
         if fresh:
             store.remove(run)
         report.log_to(run / LOG)

@@ -23,6 +23,7 @@ HINT = "train again with --fresh"
 # what torch.load(weights_only=True) raises for bytes that are not what torch.save wrote
 NOT_A_STATE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError)
 FILES = ("weights.safetensors", "best.safetensors", "state.pt")
+KEYS = {"history", "epoch", "step", "loss_sum", "start_from"}
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
@@ -87,8 +88,8 @@ def restore(
         torch.set_rng_state(state["rng"])
         if device.type == "cuda" and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"], device)
-        if not {"history", "epoch", "step", "loss_sum"} <= state.keys():
-            raise KeyError("history, epoch, step or loss_sum")
+        if lacking := KEYS - state.keys():
+            raise KeyError(*sorted(lacking))
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(
             f"{where} is not a checkpoint of this recipe: {error}", "train again with --fresh"

@@ -80,16 +80,18 @@ def train(
     batches = {name: loader(split, recipe, device) for name, split in splits.items()}
     inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
     model = build_model(recipe, plan, device)
-    begun = begin_from(model, recipe)
+    found = checkpoint.newest(run)
+    begun = begin_from(model, recipe) if found is None else []
     frozen = frozen_parts(model, settings.freeze)
     optimizer = make_optimizer(model, settings)
 
     best, history, start, skip = checkpoint.copy_of(model), list[Any](), 0, 0
     total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
-    if (found := checkpoint.newest(run)) is not None:
+    if found is not None:
         best, state = checkpoint.load(found, model)
         checkpoint.restore(found, state, optimizer, device)
         history, start, skip = (state[k] for k in ("history", "epoch", "step"))
+        begun = state["start_from"]
         total += state["loss_sum"]
     _write_history(run / "metrics.jsonl", history)
     board = SummaryWriter(str(run / "tensorboard"), purge_step=start)
@@ -99,7 +101,7 @@ def train(
         state = {
             "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(),
             "cuda_rng": cuda_rng, "history": history, "epoch": epoch, "step": step,
-            "loss_sum": _finite(total, epoch, step),
+            "loss_sum": _finite(total, epoch, step), "start_from": begun,
         }  # fmt: skip
         checkpoint.save(run, epoch, step, model, best, state)
 

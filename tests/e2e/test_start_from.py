@@ -88,7 +88,14 @@ def test_where_it_began_is_part_of_the_run_and_of_a_resume(both):
     store.remove(run)
     with pytest.raises(Terminated):
         stages.train(fusing(*begun, epochs=2), Quiet(stop_after=7))
-    assert_same(outcome(stages.train(fusing(*begun, epochs=2), Quiet())), whole)
+    elsewhere = both.rename(both.with_name("elsewhere"))  # the source is not asked for again
+    try:
+        assert_same(outcome(stages.train(fusing(*begun, epochs=2), Quiet())), whole)
+        with pytest.raises(DataError, match="no trained run"):
+            stages.train(fusing(*begun, epochs=2), Quiet(), fresh=True)
+        assert_same(outcome(run), whole)  # nor was anything removed for a start that cannot be
+    finally:
+        elsewhere.rename(both)
 
 
 @pytest.mark.parametrize("name", ["quickstart-000000000000", "none"])
