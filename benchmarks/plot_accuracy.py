@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from pipelines.evaluation.plots import NoiseCurve, noise_figure
+from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
+from pipelines.evaluation.plot_style import write
 
 ROOT = Path(__file__).parent.parent
 LABELS = {
@@ -36,7 +37,7 @@ def main() -> None:
     title = f"White noise on every input, MNIST × FSDD test (n = 3000, {seeds} seeds, ± sd)"
     target = ROOT / "docs/images/noise-spoken-digits-av.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    noise_figure(curves, target, title)
+    write(draw_noise(curves, title), target)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.evaluation.compare import Result
 from pipelines.evaluation.metrics import wilson_interval
+from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
 from pipelines.evaluation.plot_style import (
     COLOURS,
     COLUMN_INCHES,
@@ -21,7 +22,6 @@ from pipelines.evaluation.plot_style import (
     paper_style,
     wrap,
 )
-from pipelines.evaluation.plots import NoiseCurve, draw_noise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,8 +10,9 @@ from torch import nn
 
 from pipelines import store
 from pipelines.errors import DataError
+from pipelines.evaluation.confusion_plot import draw_confusion
 from pipelines.evaluation.metrics import summary
-from pipelines.evaluation.plots import confusion_figure
+from pipelines.evaluation.plot_style import write
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.snn.doa import Errors
@@ -67,7 +68,8 @@ def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) ->
         "predictions": _by_clip(split.clips, found.predictions),
         "labels": _by_clip(split.clips, found.labels),
     }
-    confusion_figure(result["confusion"], classes, _title(recipe, result), run / "confusion.png")
+    title = _title(recipe, result)
+    write(draw_confusion(result["confusion"], classes, title), run / "confusion.png")
     store.publish_json(run / "eval.json", result)
     return result
 

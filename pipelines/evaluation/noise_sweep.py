@@ -21,8 +21,8 @@ from pipelines.evaluation.evaluate import doa_summary, provenance, trained_model
 from pipelines.evaluation.metrics import wilson_interval
 from pipelines.evaluation.names import noise_result
 from pipelines.evaluation.noise_examples import Rows, draw_examples, shown, unscaled
+from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
 from pipelines.evaluation.plot_style import write
-from pipelines.evaluation.plots import NoiseCurve, noise_figure
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
@@ -142,5 +142,5 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
-    noise_figure([curve(result, label, classes)], stem.with_suffix(".png"), title)
+    write(draw_noise([curve(result, label, classes)], title), stem.with_suffix(".png"))
     store.publish_json(stem.with_suffix(".json"), result)

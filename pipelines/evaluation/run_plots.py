@@ -12,6 +12,7 @@ import numpy as np
 
 from pipelines.errors import DataError
 from pipelines.evaluation.compare import Result
+from pipelines.evaluation.confusion_plot import draw_confusion
 from pipelines.evaluation.plot_style import (
     COLOURS,
     COLUMN_INCHES,
@@ -20,7 +21,7 @@ from pipelines.evaluation.plot_style import (
     new_figure,
     paper_style,
 )
-from pipelines.evaluation.plots import draw_confusion, draw_training
+from pipelines.evaluation.training_plot import draw_training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,21 +1,14 @@
-"""The figures of a run: confusion matrix, accuracy over noise, course of training.
-
-Each figure is drawn by a draw_… function, which returns it, and written by a …_figure function as
-PNG or PDF, in the look of plot_style. Writing raises MachineError where the disk refuses.
-"""
+"""Accuracy over signal-to-noise ratio as a picture: one line a curve, with its band."""
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from pipelines.evaluation.metrics import wilson_interval
 from pipelines.evaluation.plot_style import (
     COLOURS,
     COLUMN_INCHES,
@@ -28,9 +21,7 @@ from pipelines.evaluation.plot_style import (
     headline,
     new_figure,
     paper_style,
-    shorten,
     wrap,
-    write,
 )
 
 if TYPE_CHECKING:
@@ -63,75 +54,6 @@ class _End:
     x: float
     y: float
     look: dict[str, Any]
-
-
-def confusion_figure(
-    confusion: ArrayLike, class_names: Sequence[str], title: str, path: Path
-) -> None:
-    """Write the confusion matrix as a picture (.png or .pdf).
-
-    confusion: (true, predicted) counts. Raises ValueError as draw_confusion does.
-    """
-    write(draw_confusion(confusion, class_names, title), path)
-
-
-def noise_figure(curves: Sequence[NoiseCurve], path: Path, title: str = "") -> None:
-    """Write accuracy over SNR, one line a curve, as a picture (.png or .pdf) of column width.
-
-    Raises ValueError as draw_noise does.
-    """
-    write(draw_noise(curves, title), path)
-
-
-def training_figure(history: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write loss and validation accuracy over the epochs as a picture (.png or .pdf).
-
-    Raises ValueError as draw_training does.
-    """
-    write(draw_training(history), path)
-
-
-@paper_style()
-def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str) -> "Figure":
-    """Draw counts by true (row) and predicted (column) class, coloured by their share of the row.
-
-    confusion: (true, predicted) counts. Cells carry their count up to 25 classes, ticks their class
-    name up to 60. A row without samples is grey. Raises ValueError where the matrix is empty, holds
-    anything but counts, or does not fit the names.
-    """
-    import matplotlib
-
-    counts = _counts(confusion, len(class_names))
-    classes, n, correct = len(counts), int(counts.sum()), int(np.trace(counts))
-    figure = new_figure((5.0, 4.4) if classes <= 12 else (7.0, 6.2))
-    axes = figure.subplots()
-    with np.errstate(invalid="ignore"):
-        percent = 100.0 * counts / counts.sum(axis=1, keepdims=True)
-    colours = matplotlib.colormaps["Blues"].with_extremes(bad="#E8E8E8")
-    image = axes.imshow(percent, cmap=colours, vmin=0, vmax=100, interpolation="nearest")
-    axes.spines[:].set_visible(True)
-    if classes <= 60:
-        axes.set(xlabel="predicted class", ylabel="true class")
-        _name_classes(axes, class_names)
-    else:
-        axes.set(xlabel="predicted class (index)", ylabel="true class (index)")
-    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=28, pad=0.02)
-    bar.set_label("share of the true class (%)")
-    low, high = wilson_interval(correct, n)
-    accuracy = (
-        f"accuracy {100 * correct / n:.1f} %"
-        f" (n = {n}, 95 % Wilson interval {100 * low:.1f}–{100 * high:.1f} %)"
-    )
-    headline(figure, title, accuracy)
-    if classes <= 25:
-        shades = image.to_rgba(percent).tolist()
-        figure.draw_without_rendering()
-        cell_points = axes.get_window_extent().width / figure.dpi * 72 / classes
-        size = min(8.0, cell_points / (0.7 * len(str(counts.max()))))
-        for (row, column), count in np.ndenumerate(counts):
-            ink = _readable_on(shades[row][column]) if count else "#8C8C8C"
-            axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=size)
-    return figure
 
 
 @paper_style()
@@ -169,77 +91,6 @@ def draw_noise(curves: Sequence[NoiseCurve], title: str = "") -> "Figure":
         _break_axis(axes, levels[-1] + gap / 2, 0.01 * (right - left))
     _label_ends(figure, axes, ends, labels_x)
     return figure
-
-
-@paper_style()
-def draw_training(history: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Draw train_loss and validation_accuracy (0..1) over epoch, and mark the best epoch.
-
-    Best is the highest validation accuracy, the earliest of equals. An epoch without
-    validation_accuracy is left out of its panel. Raises ValueError where there is no epoch, epochs
-    do not rise, or a number is missing or not finite.
-    """
-    from matplotlib.ticker import MaxNLocator
-
-    if not history:
-        raise ValueError("no epoch to draw")
-    epochs = [finite(record.get("epoch"), "epoch") for record in history]
-    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
-        raise ValueError("the epochs of a history must rise")
-    losses, validated = [], []
-    for epoch, record in zip(epochs, history, strict=True):
-        losses.append(finite(record.get("train_loss"), f"train_loss of epoch {epoch:g}"))
-        accuracy = record.get("validation_accuracy")
-        if accuracy is not None:
-            what = f"validation_accuracy of epoch {epoch:g}"
-            validated.append((epoch, 100 * fraction(accuracy, what)))
-    figure = new_figure(COLUMN_INCHES)
-    panels = figure.subplots(2 if validated else 1, sharex=True, squeeze=False)[:, 0].tolist()
-    marker = "o" if len(epochs) <= 25 else ""
-    panels[0].plot(epochs, losses, color=COLOURS[1], marker=marker, markersize=3)
-    panels[0].set(ylabel="training loss")
-    if validated:
-        panels[1].plot(*zip(*validated, strict=True), color=COLOURS[0], marker=marker, markersize=3)
-        panels[1].set(ylabel="validation\naccuracy (%)")
-        _mark_best(panels, *max(validated, key=lambda point: (point[1], -point[0])))
-    for panel in panels:
-        panel.grid(axis="y")
-    margin = max(0.5, 0.03 * (epochs[-1] - epochs[0]))
-    panels[-1].set(xlabel="epoch", xlim=(epochs[0] - margin, epochs[-1] + margin))
-    steps = [1, 2, 5, 10]
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=steps))
-    figure.align_ylabels()
-    return figure
-
-
-def _counts(confusion: ArrayLike, classes: int) -> NDArray[np.int64]:
-    counts = np.asarray(confusion, dtype=np.float64)
-    if counts.shape != (classes, classes):
-        raise ValueError(f"confusion of shape {counts.shape} does not fit {classes} class names")
-    whole = np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))
-    if not whole.all() or not counts.any():
-        raise ValueError("a confusion matrix needs whole counts and at least one sample")
-    return counts.astype(np.int64)
-
-
-def _name_classes(axes: "Axes", class_names: Sequence[str]) -> None:
-    names = [shorten(name, 24) for name in class_names]
-    turn: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    if len(names) > 25:
-        turn = {"rotation": 90}
-    elif max(map(len, names)) * len(names) <= 45:
-        turn = {}
-    size = 7.5 if len(names) <= 12 else 6.5 if len(names) <= 25 else 5.0
-    axes.set_xticks(range(len(names)), names, fontsize=size, **turn)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
-
-
-def _readable_on(rgba: Sequence[float]) -> str:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgba[:3]]
-    # Relative luminance of WCAG 2. At 0.18 black and white have the same contrast; on mid-blue
-    # white is the one that reads better.
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "white" if luminance < 0.22 else "black"
 
 
 def _checked(curve: NoiseCurve) -> NoiseCurve:
@@ -360,20 +211,3 @@ def _spread(
     ceiling = max(low, high - offsets[-1])
     placed = [min(max(p, low), ceiling) + o for p, o in zip(pooled, offsets, strict=True)]
     return [place for _, place in sorted(zip(order, placed, strict=True))]
-
-
-def _mark_best(panels: Sequence["Axes"], epoch: float, percent: float) -> None:
-    for panel in panels:
-        panel.axvline(epoch, color=MUTED, linewidth=0.8, linestyle=":", zorder=1)
-    accuracy = panels[-1]
-    accuracy.plot([epoch], [percent], marker="*", markersize=8, color=INK, mew=0, zorder=5)
-    late = 2 * epoch > sum(accuracy.dataLim.intervalx)
-    accuracy.annotate(
-        f"best: epoch {epoch:g}, {percent:.1f} %",
-        (epoch, 0.09),
-        (-4 if late else 4, 0),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="right" if late else "left",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
-    )
