@@ -1,9 +1,12 @@
 """`avsnn sweep`, `compare` and `report`: many runs, and one table or page of them."""
 
+import contextlib
 import csv
+import errno
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from pipelines.evaluation import compare as comparing
 from pipelines.plan import run_folder
 
 FORMATS = ["table", "markdown", "latex", "csv"]
+SAVING_S = 30  # what a process has to save its state when it is stopped
 DOA_COLUMNS = (
     ("MAE °", "mae_deg", 1, 2), ("< 2.5° %", "below_2_5_deg", 100, 1),
     ("≤ 5° %", "up_to_5_deg", 100, 1),
@@ -80,15 +84,32 @@ def _on_each(devices: Sequence[str]) -> None:
             arguments.pop()
         elif not word.startswith("--device="):
             arguments.append(word)
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "avsnn_cli", *arguments, "--device", device],
-            stdout=subprocess.DEVNULL,
-        )
-        for device in devices
-    ]
-    for process in started:
-        process.wait()
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for device in devices:
+            command = [sys.executable, "-m", "avsnn_cli", *arguments, "--device", device]
+            started.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        for process in started:
+            process.wait()
+    finally:
+        _stop(started)
+
+
+def _stop(started: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Let processes save their state and end; what has not ended in time is killed."""
+    running = [process for process in started if process.poll() is None]
+    for process in running:
+        process.terminate()
+    end = time.monotonic() + SAVING_S
+    try:
+        for process in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0, end - time.monotonic()))
+    finally:  # a second Ctrl-C does not wait for them
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def compare(names: Sequence[str]) -> Rows:
@@ -109,12 +130,26 @@ def _folders(names: Sequence[str]) -> dict[Path, bool]:
     """Return the folders of runs and sweeps, given by name, and whether a sweep has named them."""
     found: dict[Path, bool] = {}
     for name in names:
-        swept = sweep.runs_of(name) if not (Path(name) / "recipe.yaml").exists() else None
-        if swept is None:
-            found.setdefault(stages.open_run(name)[1], False)
-        else:
-            found |= {folder: True for folder in swept if folder not in found}
+        try:
+            swept = _swept(name)
+            run = stages.open_run(name)[1] if swept is None else None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise DataError(f"no run {f'{name[:40]}…'!r}", "avsnn ls runs") from error
+        if run is not None:
+            found.setdefault(run, False)
+        found |= {folder: True for folder in swept or () if folder not in found}
     return found
+
+
+def _swept(name: str) -> list[Path] | None:
+    """Return the runs of a sweep; None where the name is a run's. Raises DataError for no name."""
+    if (Path(name) / "recipe.yaml").exists():
+        return None
+    if not Path(name).name:  # "", "." and "/" would be the beginning of every name
+        raise DataError(f"no run {name!r}", "avsnn ls runs")
+    return sweep.runs_of(name)
 
 
 def _is_evaluated(folder: Path) -> bool:

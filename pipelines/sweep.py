@@ -148,15 +148,18 @@ def runs_of(name: str) -> list[Path] | None:
 
     Raises DataError if several sweeps begin so, and none is called so.
     """
-    stem = Path(name).name.removesuffix(".json")
-    exact = [
-        path for path in (Path(name), store.home() / "sweeps" / f"{stem}.json")
-        if path.suffix == ".json" and path.is_file()
-    ]  # fmt: skip
-    found = exact[:1] or sorted((store.home() / "sweeps").glob(f"{stem}*.json") if stem else ())
+    given = Path(name)
+    stem = given.name.removesuffix(".json")
+    if given.suffix == ".json" and given.is_file():
+        found = [given]
+    else:
+        known = sorted((store.home() / "sweeps").glob("*.json")) if stem else []
+        found = [path for path in known if path.stem == stem] or [
+            path for path in known if path.stem.startswith(stem)
+        ]
     if len(found) > 1:
-        known = ", ".join(path.stem for path in found)
-        raise DataError(f"several sweeps begin with {name!r}: {known}", "name one of them")
+        stems = ", ".join(path.stem for path in found)
+        raise DataError(f"several sweeps begin with {name!r}: {stems}", "name one of them")
     if not found:
         return None
     content = store.read_json(found[0])

@@ -92,6 +92,17 @@ def test_a_users_error_is_one_line(swept, arguments, code, words):
     assert said.code == code and words in said.err and "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("verb", ["compare", "report"])
+@pytest.mark.parametrize(
+    "name", ["*", "a**", "[", "?", "", ".", "/", "x" * 252, "x" * 300, "x" * 300 + ".json"],
+    ids=["star", "stars", "bracket", "mark", "empty", "dot", "root", "252", "300", "300-json"],
+)  # fmt: skip
+def test_a_name_that_can_be_no_runs_is_one_line(swept, verb, name):
+    said = in_process(swept[0], verb, name)
+    assert said.code == 4 and said.out == ""
+    assert said.err.startswith("error: no run ") and len(said.err.splitlines()) == 2
+
+
 def test_a_run_that_fails_does_not_stop_the_others(home, monkeypatch):
     """At 2 a.m. one run of a sweep has no data: the rest is there in the morning."""
     train = stages.train

@@ -88,6 +88,18 @@ def test_what_is_no_sweep_is_not_taken_for_one():
         sweep.runs_of("x")
 
 
+@pytest.mark.parametrize("name", ["*", "a**", "?", "[", "[a]", "", ".", "/", "..", "a" * 250])
+def test_a_name_is_no_pattern(name):
+    store.publish_json(store.home() / "sweeps" / "a-1.json", {"runs": [{"run": "r"}]})
+    assert sweep.runs_of(name) is None
+
+
+def test_a_sweep_whose_name_has_brackets_is_found_by_its_beginning():
+    store.publish_json(store.home() / "sweeps" / "a[1]-0.json", {"runs": [{"run": "r"}]})
+    for name in ("a[1]", "a[", "a[1]-0", "a[1]-0.json"):
+        assert sweep.runs_of(name) == [store.home() / "runs" / "r"]
+
+
 def test_a_sweep_goes_by_the_name_it_was_given_and_no_other_takes_it():
     two = sweep.grid(["quickstart"], ["model.alpha=1,2"], 1)
     one = sweep.grid(["quickstart"], ["model.alpha=1"], 1)
