@@ -101,8 +101,6 @@ def visual_maps(
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, args: object, out: Tensor) -> Tensor:  # noqa: ARG001
-        # a frozen branch (SMLP's) runs without gradients; its own context ends that again
-        torch.set_grad_enabled(True)
         kept.append(out.detach().requires_grad_())
         return kept[0]
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.errors import AvsnnError
+from pipelines.errors import AvsnnError, UsageError
 from pipelines.models._output import Output
 from pipelines.snn.fold import apart
 
@@ -22,8 +22,16 @@ class Clips(NamedTuple):
 
 
 def checked(exact: nn.Module, small: nn.Module, batches: list[dict[str, Tensor]]) -> dict[str, Any]:
-    """Compare two networks in float64. Raises AvsnnError above the tolerance, or for NaN."""
-    differences = [apart(_answer(exact, inputs), _answer(small, inputs)) for inputs in batches]
+    """Compare two networks in float64. Raises AvsnnError above the tolerance, or for NaN.
+
+    Raises UsageError for a network that does not answer the same clips alike.
+    """
+    differences = []
+    for inputs in batches:
+        answer = _answer(exact, inputs)
+        if apart(answer, _answer(exact, inputs)) > TOLERANCE:
+            raise _not_repeatable(exact)
+        differences.append(apart(answer, _answer(small, inputs)))
     worst = float(np.max(differences))
     if not worst <= TOLERANCE:
         raise AvsnnError(
@@ -68,6 +76,16 @@ def rounded(model: nn.Module, back: nn.Module, clips: list[Clips]) -> dict[str, 
 def floats(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return inputs in float32."""
     return {name: x.float() for name, x in inputs.items()}
+
+
+def _not_repeatable(network: nn.Module) -> UsageError:
+    """Say that a network draws its answers, and by which setting where its value says so."""
+    name = type(network).__module__.rpartition(".")[2].replace("_", "-")  # as its file
+    drawn = [f"model.{key}" for key, value in vars(network).items() if value == "random"]
+    return UsageError(
+        f"{name} answers the same clips differently each time: it cannot be exported",
+        f"train it with another {' and '.join(drawn)} than random" if drawn else "",
+    )
 
 
 def _answer(network: nn.Module, inputs: dict[str, Tensor]) -> Output:

@@ -8,6 +8,7 @@ from torch.autograd import grad
 from pipelines.errors import UsageError
 from pipelines.evaluation.cam import grad_cam_pp, last_visual_layer, over_time, visual_maps
 from pipelines.models._output import Output
+from pipelines.training.start import frozen_parts
 from tests.unit.test_every_system import MODELS, built
 
 SEEING = {
@@ -177,8 +178,9 @@ def test_tokens_lie_row_by_row_as_the_pixels_of_the_last_convolution():
 
 
 def test_a_frozen_branch_has_a_map_too():
-    # SMLP runs a branch with given weights without gradients
+    # SMLP as published: its branches are trained alone, and frozen
     model, inputs, classes = awake("smlp")
     wanted = visual_maps(model, inputs, classes)
-    model.visual.frozen = True
-    torch.testing.assert_close(visual_maps(model, inputs, classes), wanted)
+    frozen_parts(model, ["visual"])
+    assert wanted.any() and not any(p.requires_grad for p in model.visual.parameters())
+    torch.testing.assert_close(visual_maps(model, inputs, classes), wanted, rtol=0, atol=0)

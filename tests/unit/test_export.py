@@ -151,6 +151,41 @@ def test_a_network_without_finite_answers_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_network_that_draws_its_answers_is_not_written_and_the_setting_is_named(tmp_path):
+    # SCA's positions "random" are drawn at every call, as its authors do, in evaluation too
+    _, inputs, targets = built("sca")
+    model = registry.load("model", "sca").build(
+        classes=3, audio_channels=3, visual_channels=3, **SMALL["sca"][0], positions="random"
+    )
+    for module in model.modules():
+        if isinstance(module, Norm):  # neurons that fire: of one batch, a deviation of 3
+            nn.init.constant_(module.weight, 3)
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(**inputs)
+    clips = [Clips(inputs, targets.labels)]
+    settings = settings_of("sca", inputs, positions="random")
+    with pytest.raises(UsageError, match="sca answers the same clips differently") as failure:
+        write(tmp_path / "export", model, "sca", settings, clips, {})
+    assert "\n" not in failure.value.message and "model.positions" in failure.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+class Drawn(nn.Module):
+    """Adds what it draws to its answer, and has no setting that says so."""
+
+    def forward(self, audio):
+        return Output(audio + torch.randn_like(audio))
+
+
+def test_where_no_setting_is_to_blame_none_is_named(tmp_path):
+    clips = [Clips({"audio": torch.randn(5, 3)}, torch.zeros(5))]
+    with pytest.raises(UsageError, match="differently each time: it cannot be exp") as failure:
+        write(tmp_path / "export", Drawn(), "drawn", {}, clips, {})
+    assert failure.value.hint == ""
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
