@@ -142,7 +142,8 @@ class Train(Section):
     )
     select: Literal["best-validation", "lowest-loss", "last"] = Field(
         default="best-validation",
-        description="Which epoch is evaluated: by accuracy or loss on validation, or the last.",
+        description="Which epoch is evaluated: by accuracy on validation, by what is learned "
+        "there (azimuths too), or the last.",
     )
     augment: Augment = Field(
         default=Augment(), description="What is varied in training and never in evaluation."

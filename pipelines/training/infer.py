@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.models._output import Output
+from pipelines.models._output import Output, Targets
 from pipelines.recipe import Recipe
 from pipelines.snn.doa import Errors, decode, errors
 from pipelines.training.batches import Batch, Split, in_order
@@ -19,8 +19,10 @@ Prepare = Callable[[Batch], tuple[Tensor | None, Tensor | None]]
 class Predictions(NamedTuple):
     """labels, predictions: (n,) int64. probabilities: (n, classes) float32. loss: mean CE.
 
-    rates: mean firing rate by layer, in 0-1. azimuth_deg: (n,) float32 in [0, 360), where the
-    network says where a sound is from; doa: how far off, where the clips say it too.
+    objective: mean of what the network learns by, where it was asked for; of a loss over pairs of
+    clips it is that of these batches. rates: mean firing rate by layer, in 0-1. azimuth_deg: (n,)
+    float32 in [0, 360), where the network says where a sound is from; doa: how far off, where the
+    clips say it too.
     """
 
     labels: np.ndarray
@@ -30,6 +32,7 @@ class Predictions(NamedTuple):
     rates: dict[str, float]
     azimuth_deg: np.ndarray | None = None
     doa: Errors | None = None
+    objective: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -37,10 +40,14 @@ class Predictions(NamedTuple):
         return float((self.labels == self.predictions).mean())
 
 
+def by_name(audio: Tensor | None, visual: Tensor | None) -> dict[str, Tensor]:
+    """Return the modalities that are there, by the names that a network's forward gives them."""
+    return {name: x for name, x in (("audio", audio), ("visual", visual)) if x is not None}
+
+
 def call(model: nn.Module, audio: Tensor | None, visual: Tensor | None) -> Output:
     """Call a network with the modalities that the recipe has."""
-    given = {"audio": audio, "visual": visual}
-    output: Output = model(**{k: v for k, v in given.items() if v is not None})
+    output: Output = model(**by_name(audio, visual))
     return output
 
 
@@ -51,9 +58,12 @@ def predict(
     prepare: Prepare,
     recipe: Recipe,
     autocast: Callable[[], torch.autocast],
+    *,
+    objective: bool = False,
 ) -> Predictions:
     """Predict every clip of a split, in the manifest's order, in evaluation mode."""
     model.eval()
+    learned_by = torch.zeros((), dtype=torch.float64)
     logits: list[Tensor] = []
     azimuths: list[Tensor] = []
     order = in_order(len(split), recipe.train.batch_size)
@@ -61,6 +71,10 @@ def predict(
         for batch in batches(order):
             with autocast():
                 output = call(model, *prepare(batch))
+                if objective:
+                    targets = Targets(batch.labels, batch.azimuth_deg)
+                    loss = model.loss(output, targets)  # type: ignore[operator]
+                    learned_by = learned_by.to(loss.device) + loss.double() * len(batch.labels)
             logits.append(output.logits.float())
             if output.azimuth is not None:
                 azimuths.append(decode(output.azimuth))
@@ -73,6 +87,7 @@ def predict(
         float(nn.functional.cross_entropy(together, labels)),
         {name: float(total) / len(order) for name, total in sums.items()},
         *_directions(azimuths, split),
+        float(learned_by) / len(split) if objective else None,
     )
 
 

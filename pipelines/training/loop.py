@@ -138,14 +138,14 @@ def train(
                         stop.leave()
                 on_validation = predict(
                     model, splits["validation"], batches["validation"],
-                    inputs.for_evaluation, recipe, autocast,
+                    inputs.for_evaluation, recipe, autocast, objective=True,
                 )  # fmt: skip
                 last = len(order) - 1  # a run stopped after it goes on with no step left to do
                 record = {
                     "epoch": epoch + 1,
                     "lr": learning_rate(settings, epoch + last / len(order)),
                     "train_loss": _finite(total, epoch, last) / sum(map(len, order)),
-                    "validation_loss": on_validation.loss,
+                    "validation_loss": on_validation.objective,
                     "validation_accuracy": on_validation.accuracy,
                     "firing_rates": on_validation.rates,
                     "seconds": time.monotonic() - began,
@@ -181,7 +181,7 @@ def _selected(history: list[dict[str, Any]], rule: str) -> dict[str, Any]:
     """Return the record that the rule selects; the first of equals."""
     if rule == "last":
         return history[-1]
-    if rule == "lowest-loss":  # of all that is learned, azimuths too
+    if rule == "lowest-loss":
         return min(history, key=lambda r: r["validation_loss"])
     return max(history, key=lambda r: r["validation_accuracy"])
 

@@ -1,7 +1,9 @@
 """Each training setting does what it says, on the quickstart's real digits, for one epoch."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,13 +13,15 @@ from pipelines.errors import AvsnnError, MachineError, UsageError
 from pipelines.evaluation.evaluate import trained_model
 from pipelines.plan import plan_data
 from pipelines.recipe_noise import Noise
+from pipelines.snn.doa import likelihood_loss
 from pipelines.sources.clips import read_clips
 from pipelines.training.batches import loader, open_split
-from pipelines.training.infer import predict
+from pipelines.training.infer import call, predict
 from pipelines.training.inputs import Inputs
 from pipelines.training.loop import autocast_of
 from tests.e2e.test_resume import SMALL, Quiet
 
+CPU = torch.device("cpu")
 TINY = tuple(s for s in SMALL if not s.startswith("train.epochs"))
 
 
@@ -95,17 +99,18 @@ def test_the_learning_rate_follows_the_schedule():
     assert records[1]["lr"] == pytest.approx(records[0]["lr"] / 2)
 
 
-def validation_accuracy(recipe, run):
-    """Evaluate the selected weights on the validation clips."""
-    device = torch.device("cpu")
+def opened(recipe, run):
+    """Load the selected weights; returns network, plan, validation clips and how to predict."""
     plan = plan_data(recipe)
-    model, _ = trained_model(recipe, plan, run, device)
+    model, _ = trained_model(recipe, plan, run, CPU)
     split = open_split(plan, read_clips(plan.clips), "validation")
-    inputs = Inputs(recipe, plan, device)
-    return predict(
-        model, split, loader(split, recipe, device), inputs.for_evaluation, recipe,
-        autocast_of(recipe, device),
-    ).accuracy  # fmt: skip
+    prepare = Inputs(recipe, plan, CPU).for_evaluation
+
+    def again(split):
+        return predict(model, split, loader(split, recipe, CPU), prepare, recipe,
+                       autocast_of(recipe, CPU), objective=True)  # fmt: skip
+
+    return model, plan, split, again
 
 
 SELECTIONS = {
@@ -124,7 +129,29 @@ def test_the_epoch_that_the_rule_selects_is_the_one_that_is_evaluated(rule):
     result = stages.evaluate(recipe, run, Quiet())
     assert result["selection"] == f"{rule} (epoch {expected['epoch']})"
     # the weights are that epoch's: they give its validation accuracy again
-    assert validation_accuracy(recipe, run) == expected["validation_accuracy"]
+    _, _, split, again = opened(recipe, run)
+    assert again(split).accuracy == expected["validation_accuracy"]
+
+
+def test_the_loss_on_validation_is_what_is_learned_azimuths_too():
+    recipe = recipes.load(recipes.find("array_sim/slc_net"), (
+        "data.azimuth_step_deg=15", "model.embedding=64", "model.blocks=1", "train.epochs=3",
+        "train.select=lowest-loss", "runtime.device=cpu",
+    ))  # fmt: skip
+    run = stages.train(recipe, Quiet())
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    model, plan, split, again = opened(recipe, run)
+    found = again(split)
+    assert found.objective == min(record["validation_loss"] for record in records)
+    turned = again(replace(split, azimuth_deg=(split.azimuth_deg + 180) % 360))
+    assert turned.loss == found.loss and turned.objective != found.objective
+    # lambda L_SSL + (1 - lambda) L_SEC (SpikSLC-Net, Eq. 19), of all clips at once
+    weight = recipe.model.doa_weight
+    with torch.no_grad():
+        (batch,) = loader(split, recipe, CPU)([np.arange(len(split))])
+        output = call(model, *Inputs(recipe, plan, CPU).for_evaluation(batch))
+        located = likelihood_loss(output.azimuth, batch.azimuth_deg, recipe.model.sigma_deg)
+    assert found.objective == pytest.approx(weight * float(located) + (1 - weight) * found.loss)
 
 
 def test_training_never_opens_the_test_split(monkeypatch):
