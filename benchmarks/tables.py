@@ -24,7 +24,7 @@ from array_peak import measure_peaks
 
 from pipelines import device as machine
 from pipelines import store
-from pipelines.sources import manifest
+from pipelines.sources import acquire, manifest
 
 RESULTS = Path(__file__).parent / "results"
 # a quarter of the recipes' steps and a third of their test pairs: an hour on two cores
@@ -83,10 +83,10 @@ def swept(sweep: Sweep, more: list[str], chosen: argparse.Namespace) -> dict[str
 
 def put_in_place(folder: Path) -> None:
     """Copy a part of UrbanSound8K to where its download would have put the whole."""
-    raw = store.home() / "raw/urbansound8k" / manifest.load("urbansound8k").version
-    raw.mkdir(parents=True, exist_ok=True)
-    if not (raw / "UrbanSound8K").exists():
-        shutil.copytree(folder / "UrbanSound8K", raw / "UrbanSound8K")
+    whole = acquire.raw_folder(manifest.load("urbansound8k")) / "UrbanSound8K"
+    if not whole.exists():
+        with store.publish(whole) as part:
+            shutil.copytree(folder / "UrbanSound8K", part)
 
 
 def main() -> None:

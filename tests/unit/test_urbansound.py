@@ -2,11 +2,16 @@
 
 import csv
 import shutil
+import sys
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
 
+from pipelines import recipe as recipes
+from pipelines import store
 from pipelines.errors import DataError
+from pipelines.plan import plan_data
 from pipelines.sources import leaks
 from pipelines.sources.datasets import _urbansound, urbansound8k, urbansound8k_av
 from tests import published
@@ -121,6 +126,66 @@ def test_a_slice_without_its_file_is_excluded_and_a_part_can_be_used(raw):
     clips = {clip.id: clip for clip in urbansound8k.pairs(raw)}
     assert [clip.id for clip in clips.values() if clip.excluded] == ["3100-1-0-0"]
     assert len(urbansound8k.pairs(raw, present_only=True)) == 599
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """The script that puts a part of the set where its download would have put the whole."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    import tables
+
+    yield tables
+    for name in ("tables", "array_peak"):
+        sys.modules.pop(name)
+
+
+RAW = "raw/urbansound8k/1"
+
+
+def clips_key(*settings):
+    recipe = recipes.load(recipes.find("urbansound8k/spikformer_audio"), settings)
+    return plan_data(recipe).clips.name
+
+
+def test_more_files_make_other_clips_where_those_that_are_there_are_used(original):
+    whole, part = clips_key(), clips_key("data.present_only=true")
+    shutil.copytree(original, store.home() / RAW)
+    file = store.home() / RAW / "UrbanSound8K/audio/fold3/3100-1-0-0.wav"
+    file.rename(file.with_suffix(".away"))
+    before = clips_key("data.present_only=true")
+    assert before == clips_key("data.present_only=true")
+    file.with_suffix(".away").rename(file)
+    after = clips_key("data.present_only=true")
+    assert len({whole, part, before, after}) == 4
+    file.write_bytes(b"")  # names alone are looked at: a plan is made in no time
+    assert clips_key("data.present_only=true") == after
+    assert clips_key() == clips_key("data.present_only=false") == whole
+
+
+def test_a_whole_set_has_the_key_that_it_had_before_its_download():
+    before = clips_key("data.present_only=true")
+    for stem, fold in _urbansound.folds().items():
+        file = store.home() / RAW / f"UrbanSound8K/audio/fold{fold}/{stem}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert clips_key("data.present_only=true") == before
+    file.unlink()
+    assert clips_key("data.present_only=true") != before
+
+
+def test_a_copy_that_did_not_end_is_not_taken_for_the_sample(raw, tables):
+    unreadable = raw / "UrbanSound8K/audio/fold3/3100-1-0-0.wav"
+    content = unreadable.read_bytes()
+    unreadable.unlink()
+    unreadable.symlink_to(raw / "nowhere")
+    with pytest.raises(shutil.Error):
+        tables.put_in_place(raw)
+    assert not list((store.home() / RAW).iterdir())
+    unreadable.unlink()
+    unreadable.write_bytes(content)
+    tables.put_in_place(raw)
+    tables.put_in_place(raw)
+    assert urbansound8k.pairs(store.home() / RAW) == urbansound8k.pairs(raw)
 
 
 ROW = ["100032-3-0-0.wav", "100032", "0.0", "0.3", "1", "5", "3", "dog_bark"]

@@ -17,7 +17,7 @@ from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
 from pipelines.sources.clips import Clip
-from pipelines.sources.datasets._urbansound import CLASSES, Protocol, Slice, split
+from pipelines.sources.datasets._urbansound import CLASSES, Protocol, Slice, folds, split
 from pipelines.sources.protocols import seeded_order
 
 VERSION = 1
@@ -57,9 +57,7 @@ def pairs(
     be; a slice without its file is excluded.
     """
     rows = {Path(row["slice_file_name"]).stem: row for row in _rows(raw / CSV)}
-    there = {
-        f"{path.parent.name}/{path.stem}" for path in (raw / "UrbanSound8K/audio").glob("*/*.wav")
-    }
+    there = _there(raw)
     if not there:
         raise DataError(f"no sounds in {raw / 'UrbanSound8K/audio'}", HINT)
     if present_only:
@@ -79,6 +77,18 @@ def pairs(
     ]  # fmt: skip
 
 
+def present(raw: Path, *, present_only: bool) -> list[str] | None:
+    """Name the sounds that are there, where the clips are made of those alone.
+
+    None otherwise, and where all are there, or none before the download: it brings all.
+    """
+    if not (present_only and (raw / "UrbanSound8K").exists()):
+        return None
+    there = _there(raw)
+    lacking = {f"fold{fold}/{stem}" for stem, fold in folds().items()} - there
+    return sorted(there) if lacking else None
+
+
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Read a slice: (channels, samples) float32, at most 4 s, of whatever rate it has."""
     return read_wav(raw / source)
@@ -87,6 +97,12 @@ def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
 def image(raw: Path, source: str) -> np.ndarray:  # noqa: ARG001
     """Read an image by its absolute path: (H, W, 3) uint8."""
     return read_picture(Path(source))
+
+
+def _there(raw: Path) -> set[str]:
+    """Return fold and stem of every sound: fold1/101415-3-0-2."""
+    sounds = (raw / "UrbanSound8K/audio").glob("*/*.wav")
+    return {f"{path.parent.name}/{path.stem}" for path in sounds}
 
 
 def _rows(path: Path) -> list[Row]:
