@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsnn_cli.render import table
-from pipelines import registry, store
+from pipelines import registry, results, store
 from pipelines.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def runs() -> Rows:
 
 def _accuracy(path: Path) -> str:
     try:
-        return f"{store.read_json(path)['accuracy']:.2%}"
-    except (DataError, KeyError, TypeError, ValueError):
+        return f"{results.read(path, results.Evaluation)['accuracy']:.2%}"
+    except DataError:
         return "damaged"  # one bad file does not hide the other runs
 
 

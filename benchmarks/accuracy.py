@@ -43,11 +43,6 @@ def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _mean_sd(values: list[float]) -> dict[str, float | None]:
-    mean, sd = mean_sd(values)
-    return {"mean": mean, "sd": sd}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)

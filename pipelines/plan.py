@@ -4,11 +4,11 @@ A key is over the stage, its version, the key of what it is made from, and the r
 never over device, paths or runtime. A new version of a stage gives a new key.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines import registry, store
+from pipelines import registry, results, store
 from pipelines.errors import DataError
 from pipelines.recipe import Recipe
 from pipelines.signature import Section, keyword_arguments, keyword_only
@@ -43,7 +43,7 @@ class DataPlan:
     """Clips and caches of a recipe.
 
     manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
-    is the user's own, read in place.
+    is the user's own, read in place. made_from: the settings, and a hash of the files that count.
     """
 
     manifest: DatasetManifest
@@ -52,6 +52,7 @@ class DataPlan:
     clips: Path
     data: Section
     caches: dict[str, CachePlan]
+    made_from: dict[str, Any] = field(default_factory=dict)
 
 
 def plan_data(recipe: Recipe) -> DataPlan:
@@ -76,6 +77,11 @@ def plan_data(recipe: Recipe) -> DataPlan:
     for setting in getattr(module, "IN_PLACE", ()):
         if (path := getattr(recipe.data, setting)) is not None:
             made_from[setting] = store.fingerprint(Path(path).expanduser())
+    if hasattr(module, "present"):
+        there = module.present(raw or raw_folder(manifest),
+                               **keyword_arguments(module.present, recipe.data))  # fmt: skip
+        if there is not None:
+            made_from["present"] = there
     if hasattr(module, "classes"):
         found = module.classes(raw or raw_folder(manifest),
                                **keyword_arguments(module.classes, recipe.data))  # fmt: skip
@@ -88,7 +94,12 @@ def plan_data(recipe: Recipe) -> DataPlan:
         if section is not None
     }
     is_local = raw is not None
-    return DataPlan(manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches)
+    said = recipe.data.model_dump(mode="json")
+    if files := {k: v for k, v in made_from.items() if k not in ("stage", "version", "settings")}:
+        said["files"] = store.key(files)
+    return DataPlan(
+        manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said
+    )
 
 
 def data_settings(recipe: Recipe) -> dict[str, Any]:
@@ -118,6 +129,21 @@ def extract_arguments(plan: CachePlan) -> dict[str, Any]:
     """Return the keyword arguments of the feature's `extract`."""
     module = registry.load("feature", plan.made_from["feature"])
     return keyword_arguments(module.extract, plan.section)
+
+
+def check_same_data(run: Path, plan: DataPlan) -> None:
+    """Raise DataError if a run's data, by its recipe now, are no longer those it was trained on.
+
+    Another split, other classes or another scale would give a number that belongs to no run.
+    """
+    then = results.read(run / "env.json", results.Environment)["caches"]
+    now = [cache.folder.name for cache in plan.caches.values()]
+    if now != then:
+        raise DataError(
+            f"the data of run {run.name} have changed since it was trained: "
+            f"{', '.join(now)}, not {', '.join(then)}",
+            "train the recipe again, or bring back the files and the version of avsnn",
+        )
 
 
 def run_key(recipe: Recipe) -> str:

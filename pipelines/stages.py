@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pipelines import device as machine
 from pipelines import recipe as recipes
-from pipelines import store
+from pipelines import results, store
 from pipelines.errors import DataError, UsageError
-from pipelines.plan import DataPlan, plan_data, run_folder
+from pipelines.plan import DataPlan, check_same_data, plan_data, run_folder
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
 from pipelines.sources.acquire import acquire
@@ -152,7 +152,8 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
     else:
         matches = [Path(name)] if (Path(name) / "recipe.yaml").exists() else [
             path for path in sorted(runs.glob("*/"))
-            if path.name.startswith(Path(name).name) and (path / "recipe.yaml").exists()
+            if Path(name).name and path.name.startswith(Path(name).name)
+            and (path / "recipe.yaml").exists()
         ]  # fmt: skip
         if not matches:
             raise DataError(f"no run {name!r}", "avsnn ls runs")
@@ -161,17 +162,19 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
             raise DataError(f"several runs begin with {name!r}: {found}", "name one of them")
         folder = matches[0]
     recipe = recipes.load(folder / "recipe.yaml", settings)
-    try:
-        return replace(recipe, name=str(store.read_json(folder / "env.json")["name"])), folder
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{folder / 'env.json'} is not a run's", "train it with --fresh") from error
+    environment = results.read(folder / "env.json", results.Environment)
+    return replace(recipe, name=environment["name"]), folder
 
 
 def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
-    """Return the plan of a trained run, its caches made again if they are gone."""
+    """Return the plan of a trained run, its caches made again if they are gone.
+
+    Raises DataError if it is not trained, or its data are no longer those of the training.
+    """
     if not (run / "trained.json").exists():
         raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
     plan = plan_data(recipe)
+    check_same_data(run, plan)
     return plan if is_prepared(plan) else prepare(recipe, report)
 
 
@@ -180,8 +183,7 @@ def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False
     with store.lock(run, what=f"run {run.name}"):
         if (run / "eval.json").exists() and not force:
             report.say(f"evaluate: hit, {run.name}")
-            result: dict[str, Any] = store.read_json(run / "eval.json")
-            return result
+            return results.read(run / "eval.json", results.Evaluation)
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.evaluate import evaluate as evaluate_network
@@ -205,8 +207,8 @@ def noise_eval(
     with store.lock(run, what=f"run {run.name}"):
         path = run / f"{noise_result(noise)}.json"
         if path.exists() and not force:
-            result: dict[str, Any] = store.read_json(path)
-            if result.get("noise") == json.loads(noise.model_dump_json()):
+            result = results.read(path, results.NoiseSweep)
+            if result["noise"] == json.loads(noise.model_dump_json()):
                 report.say(f"noise-eval: hit, {path.name}")
                 return result
         report.log_to(run / LOG)
@@ -248,8 +250,8 @@ def energy(
     with store.lock(run, what=f"run {run.name}"):
         path = run / "energy.json"
         if path.exists() and not force:
-            result: dict[str, Any] = store.read_json(path)
-            if result.get("n") == samples:
+            result = results.read(path, results.Energy)
+            if result["asked"] == samples:
                 report.say(f"energy: hit, {run.name}")
                 return result
         plan = _ready(recipe, run, report)
@@ -303,10 +305,10 @@ def _exported(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | Non
         raise UsageError(f"{folder} holds {others[0]!r}, of no export", "choose another --output")
     if replace or not names:
         return None
-    trained = store.read_json(run / "trained.json") if (run / "trained.json").exists() else {}
+    trained = results.read(run / "trained.json", results.Trained)
     try:
         said = store.read_json(folder / "model.json")
-        is_ours = said["weights_sha256"] == trained.get("sha256")
+        is_ours = said["weights_sha256"] == trained["sha256"]
         whole = store.sha256(folder / "weights.safetensors") == said["weights"]["sha256"]
         if is_ours and whole and said["format_version"] == 1 and "check" in said:
             return dict(said)

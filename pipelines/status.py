@@ -51,8 +51,7 @@ def _clips(plan: DataPlan) -> Row:
     if plan.clips.exists():
         return _row("clips", True, plan.clips.name + _other_versions(receipt))
     others = plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json")
-    wanted = plan.data.model_dump(mode="json")
-    near = _nearest(wanted, ((path.stem, _made_from(path)) for path in _newest(others)))
+    near = _nearest(plan.made_from, ((path.stem, _made_from(path)) for path in _newest(others)))
     return _row("clips", False, near.replace(".receipt", "") or "not made yet")
 
 
@@ -72,7 +71,7 @@ def _cache(plan: CachePlan) -> Row:
 
 def _train(recipe: Recipe, run: Path) -> Row:
     metrics, epochs = run / "metrics.jsonl", recipe.train.epochs
-    done = len(metrics.read_bytes().splitlines()) if metrics.exists() else 0
+    done = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
     if (run / "trained.json").exists():
         detail = f"{run.name}, {done} of {epochs} epochs" + _other_versions(run / "trained.json")
         return _row("train", True, detail)

@@ -44,7 +44,7 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
             plan.clips.with_suffix(".receipt.json"),
             {
                 "stage": "clips",
-                "made_from": plan.data.model_dump(mode="json"),
+                "made_from": plan.made_from,
                 "versions": store.versions(),
                 "clips": counts,
                 "excluded": excluded,

@@ -7,7 +7,7 @@ from typing import Any
 
 import filelock
 
-from pipelines import store
+from pipelines import results, store
 from pipelines.errors import DataError, LockedError
 
 Rows = list[dict[str, Any]]
@@ -78,7 +78,7 @@ def raise_if_damaged(rows: Rows) -> None:
 def prune(*, unused: bool, dry_run: bool) -> Rows:
     """Remove leftovers and unfinished caches that nobody works on; returns what went."""
     rows: Rows = []
-    used = _used_by_runs()
+    used = _used_by_runs() if unused else set()
     for part in _leftovers():
         name = str(part.relative_to(store.home()))
         size = round(_bytes(part) / 1e6, 2)
@@ -131,5 +131,5 @@ def _is_busy(artefact: Path) -> bool:
 def _used_by_runs() -> set[str]:
     found: set[str] = set()
     for path in (store.home() / "runs").glob("*/env.json"):
-        found.update(store.read_json(path).get("caches", ()))
+        found.update(results.read(path, results.Environment)["caches"])
     return found

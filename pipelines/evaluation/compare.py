@@ -8,20 +8,20 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pipelines import recipe as recipes
-from pipelines import store
+from pipelines import results
 from pipelines.errors import DataError
 from pipelines.evaluation.metrics import mcnemar_exact, mean_sd
 from pipelines.plan import NOT_OF_A_RUN
 
 HINT = "avsnn evaluate RUN"
 DOA = ("mae_deg", "below_2_5_deg", "up_to_5_deg")
-NEEDED = ("accuracy", "dataset", "n", "protocol", "selection", "wilson")
 
 
 class Result(NamedTuple):
     """One evaluated run. settings: by dotted path, without the seed and what no run depends on.
 
     noise: accuracy by level. noise_doa: the azimuth's errors by level, where there are any.
+    caches: what it was trained on; files that changed since make others under the same settings.
     """
 
     run: str
@@ -32,6 +32,7 @@ class Result(NamedTuple):
     noise: dict[str, float]
     published: dict[str, Any] | None
     noise_doa: Mapping[str, dict[str, float]] = MappingProxyType({})
+    caches: tuple[str, ...] = ()
 
 
 def read(run: Path) -> Result:
@@ -40,30 +41,26 @@ def read(run: Path) -> Result:
         raise DataError(f"run {run.name} is not evaluated", HINT)
     # the model's settings too: without them the rows of an ablation would fall into one
     resolved = recipes.load(run / "recipe.yaml").resolved()
-    evaluation = store.read_json(run / "eval.json")
-    try:
-        name = store.read_json(run / "env.json")["name"]
-        if lacking := [key for key in NEEDED if key not in evaluation]:
-            raise KeyError(*lacking)
-        noise: dict[str, float] = {}
-        noise_doa: dict[str, dict[str, float]] = {}
-        for path in sorted(run.glob("noise-*.json")):
-            found = store.read_json(path)
-            for point in found["points"]:
-                if point["snr_db"] is not None:
-                    level = _level(found["noise"], point["snr_db"])
-                    noise[level] = point["accuracy"]
-                    if "doa_mae_deg" in point:
-                        noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
-        settings = {k: v for k, v in resolved.items() if k not in (*NOT_OF_A_RUN, "seed")}
-        return Result(run.name, name, recipes.by_path(settings), resolved["seed"], evaluation,
-                      noise, resolved.get("published"), noise_doa)  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"the results in {run} are not readable: {error}", HINT) from error
+    evaluation = results.read(run / "eval.json", results.Evaluation)
+    environment = results.read(run / "env.json", results.Environment)
+    noise: dict[str, float] = {}
+    noise_doa: dict[str, dict[str, float]] = {}
+    for path in sorted(run.glob("noise-*.json")):
+        found = results.read(path, results.NoiseSweep)
+        for point in found["points"]:
+            if point["snr_db"] is not None:
+                level = _level(found["noise"], point["snr_db"])
+                noise[level] = point["accuracy"]
+                if "doa_mae_deg" in point:
+                    noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
+    settings = {k: v for k, v in resolved.items() if k not in (*NOT_OF_A_RUN, "seed")}
+    return Result(run.name, environment["name"], recipes.by_path(settings), resolved["seed"],
+                  evaluation, noise, resolved.get("published"), noise_doa,
+                  tuple(environment["caches"]))  # fmt: skip
 
 
-def compare(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a row for each system: recipe and settings, whatever the seed; best accuracy first.
+def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return a row for each system: recipe, settings and data, whatever the seed; the best first.
 
     accuracy: mean over seeds, sd (n - 1; None for one seed), accuracies: by seed. n: test clips.
     mcnemar_p: against the best row of the same test clips, exact, two-sided, the largest over the
@@ -73,10 +70,14 @@ def compare(results: Sequence[Result]) -> list[dict[str, Any]]:
     percentage; None where the recipe says nothing.
     """
     groups: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        key = json.dumps([result.recipe, result.settings], sort_keys=True, default=str)
-        if result.seed not in (r.seed for r in groups[key]):
-            groups[key].append(result)
+    unique: dict[tuple[str, str], Result] = {}
+    for result in found:
+        made_of = [result.recipe, result.settings, result.caches]
+        unique.setdefault((json.dumps(made_of, sort_keys=True, default=str), result.run), result)
+    for (key, _), result in unique.items():
+        while result.seed in (other.seed for other in groups[key]):  # trained by another version
+            key += "+"
+        groups[key].append(result)
     systems = [sorted(group, key=lambda r: r.seed) for group in groups.values()]
     labels = _labels(systems)
     rows = [_row(label, group) for label, group in zip(labels, systems, strict=True)]
@@ -106,20 +107,28 @@ def _level(noise: Mapping[str, Any], snr_db: float) -> str:
     return " ".join([*marks, f"{snr_db:g} dB"])
 
 
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Name the settings, by dotted path, that are not the same in all of these, in their order."""
+    return [
+        name
+        for name in dict.fromkeys(key for one in settings for key in one)
+        if len({json.dumps(one.get(name), sort_keys=True, default=str) for one in settings}) > 1
+    ]
+
+
 def _labels(systems: Sequence[Sequence[Result]]) -> list[str]:
     """Name each system by its recipe, and by the settings in which those of its recipe differ."""
     labels = []
     for group in systems:
         own = group[0]
         same = [g[0].settings for g in systems if g[0].recipe == own.recipe]
-        differing = [
-            name
-            for name in dict.fromkeys(key for settings in same for key in settings)
-            if len({json.dumps(settings.get(name), default=str) for settings in same}) > 1
-        ]
-        shown = ", ".join(f"{name}={_plain(own.settings.get(name))}" for name in differing)
+        shown = ", ".join(f"{k}={_plain(own.settings.get(k))}" for k in differing(same))
         labels.append(f"{own.recipe} ({shown})" if shown else own.recipe)
-    return labels
+    # the same settings on files, or with an avsnn, that are not the same: the run tells them apart
+    return [
+        f"{label} [{group[0].run.rpartition('-')[2]}]" if labels.count(label) > 1 else label
+        for label, group in zip(labels, systems, strict=True)
+    ]
 
 
 def _plain(value: Any) -> str:

@@ -4,13 +4,12 @@ Each draw_… function returns its figure, in the look of plot_style. rows: of c
 results: of compare.read. Accuracies are drawn in percent.
 """
 
-import json
 import numbers
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.evaluation.compare import Result
+from pipelines.evaluation.compare import Result, differing
 from pipelines.evaluation.metrics import wilson_interval
 from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
 from pipelines.evaluation.plot_style import (
@@ -138,7 +137,8 @@ def accuracies_by(results: Sequence[Result], setting: str) -> dict[float, list[f
 
     Raises ValueError as draw_boxes does.
     """
-    if differing(results) - {setting} or len({result.recipe for result in results}) != 1:
+    names = set(differing([result.settings for result in results]))
+    if names - {setting} or len({result.recipe for result in results}) != 1:
         raise ValueError(f"these {len(results)} runs do not differ in {setting} alone")
     found: dict[float, dict[int, float]] = {}
     for result in results:
@@ -152,20 +152,11 @@ def accuracies_by(results: Sequence[Result], setting: str) -> dict[float, list[f
 
 def swept(results: Sequence[Result]) -> str | None:
     """Name the one numeric setting in which runs of one recipe differ; None if it is not so."""
-    names = differing(results)
+    names = differing([result.settings for result in results])
     if len(names) != 1 or len({result.recipe for result in results}) != 1:
         return None
     (name,) = names
     return name if all(_is_number(result.settings.get(name)) for result in results) else None
-
-
-def differing(results: Sequence[Result]) -> set[str]:
-    """Name the settings, other than the seed, that are not the same in all runs."""
-    names = {name for result in results for name in result.settings}
-    return {
-        name for name in names
-        if len({json.dumps(r.settings.get(name), sort_keys=True, default=str) for r in results}) > 1
-    }  # fmt: skip
 
 
 def short_names(rows: Sequence[Row]) -> list[str]:

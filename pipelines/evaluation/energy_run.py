@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +13,8 @@ from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.sources.clips import read_clips
-from pipelines.training.batches import loader, open_split
+from pipelines.training.batches import evenly, loader, open_split
+from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
 
 BATCH = 16
@@ -29,17 +29,14 @@ def energy_of_run(
     """
     model, trained = trained_model(recipe, plan, run, device)
     split = open_split(plan, read_clips(plan.clips), "test")
-    count = min(samples, len(split))
-    chosen = np.unique(np.linspace(0, len(split) - 1, count).round().astype(int))
+    chosen = evenly(len(split), samples)
     batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
 
     def given() -> Iterator[dict[str, Tensor]]:
         for batch in batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]):
-            audio, visual = inputs.for_evaluation(batch)
-            both = {"audio": audio, "visual": visual}
-            yield {name: x for name, x in both.items() if x is not None}
+            yield by_name(*inputs.for_evaluation(batch))
 
     found = energy(model, given())
-    result = {**provenance(recipe, trained, len(chosen)), **found}
+    result = {**provenance(recipe, trained, len(chosen)), **found, "asked": samples}
     store.publish_json(run / "energy.json", result)
     return result

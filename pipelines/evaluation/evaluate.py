@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipelines import store
+from pipelines import results, store
 from pipelines.errors import DataError
 from pipelines.evaluation.confusion_plot import draw_confusion
 from pipelines.evaluation.metrics import summary
@@ -30,7 +30,7 @@ def trained_model(
     """Load a run's selected weights; returns the network and what `trained.json` says of them."""
     if not (run / "trained.json").exists():
         raise DataError(f"{run} is not trained", "avsnn train RECIPE finishes it")
-    trained: dict[str, Any] = store.read_json(run / "trained.json")
+    trained = results.read(run / "trained.json", results.Trained)
     model = build_model(recipe, plan, device)
     weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
     checkpoint.put_weights(model, weights, run / "best.safetensors")
@@ -45,6 +45,7 @@ def provenance(recipe: Recipe, trained: dict[str, Any], n: int) -> dict[str, Any
         "seed": recipe.seed, "data_seed": data.get("seed"),
         "selection": f"{trained['rule']} (epoch {trained['selected']['epoch']})",
         "split": "test", "n": n, "weights_sha256": trained["sha256"],
+        "start_from": [begun["run"] for begun in trained["start_from"]],
     }  # fmt: skip
 
 

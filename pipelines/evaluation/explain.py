@@ -17,16 +17,18 @@ from pipelines import registry, store
 from pipelines.errors import UsageError
 from pipelines.evaluation import explain_plots as plots
 from pipelines.evaluation.cam import Layer, last_visual_layer, visual_maps
+from pipelines.evaluation.compare import differing
 from pipelines.evaluation.distances import cosine_distances, distances, sorted_by_class
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.plot_style import write
-from pipelines.evaluation.rasters import Raster, evenly, rasters
+from pipelines.evaluation.rasters import Raster, rasters
 from pipelines.plan import NOT_OF_A_RUN, DataPlan
 from pipelines.recipe import Recipe, by_path
+from pipelines.results import Explanation, Trained, read
 from pipelines.signal.crops import centre_crop
 from pipelines.sources.clips import read_clips
-from pipelines.training.batches import Batch, Split, in_order, loader, open_split
-from pipelines.training.infer import call
+from pipelines.training.batches import Batch, Split, evenly, in_order, loader, open_split
+from pipelines.training.infer import by_name, call
 from pipelines.training.inputs import Inputs
 from pipelines.training.loop import autocast_of
 
@@ -62,7 +64,7 @@ def explain(
     Runs with the same test clips are columns of one cam.png, which lies in each one's folder.
     """
     found = [_looked_at(recipe, plan, run, device) for recipe, plan, run in runs]
-    labels = run_labels([one.recipe for one in found])
+    labels = run_labels([one.recipe for one in found], [one.run.name for one in found])
     beside = {one.run.name: one.trained["sha256"] for one in found}
     results = []
     for one in found:
@@ -80,15 +82,18 @@ def explain(
 
 def kept(runs: Sequence[Path]) -> list[dict[str, Any]] | None:
     """Return what was found before of the same runs together, with the same weights, or None."""
-    weights = {run.name: store.read_json(run / "trained.json")["sha256"] for run in runs}
-    files = [run / FOLDER / RESULT for run in runs]
-    if not all(file.exists() for file in files):
-        return None
-    results = [store.read_json(file) for file in files]
     # in the same order: the columns are in it
-    wanted = list(weights.items())
-    same = all(list(result.get("beside", {}).items()) == wanted for result in results)
-    return results if same else None
+    wanted = [(run.name, read(run / "trained.json", Trained)["sha256"]) for run in runs]
+    folders = [run / FOLDER for run in runs]
+    if not all((folder / RESULT).exists() for folder in folders):
+        return None
+    results = [read(folder / RESULT, Explanation) for folder in folders]
+    whole = all(
+        list(result["beside"].items()) == wanted
+        and all((folder / name).exists() for name in result["files"])
+        for folder, result in zip(folders, results, strict=True)
+    )
+    return results if whole else None
 
 
 def report_left_out(result: Mapping[str, Any], say: Callable[[str], None]) -> None:
@@ -97,8 +102,11 @@ def report_left_out(result: Mapping[str, Any], say: Callable[[str], None]) -> No
         say(f"explain: {result['run']}: {what} left out, {reason}")
 
 
-def run_labels(recipes: Sequence[Recipe]) -> list[str]:
-    """Name runs shortly: by their recipes, or by the settings in which those of one differ."""
+def run_labels(recipes: Sequence[Recipe], runs: Sequence[str]) -> list[str]:
+    """Name runs shortly: by their recipes, or by the first settings in which those of one differ.
+
+    runs: the runs' own names, for where that says no difference.
+    """
     names = [recipe.name.rpartition("/")[2] for recipe in recipes]
     settings = [
         by_path({k: v for k, v in recipe.resolved().items() if k not in NOT_OF_A_RUN})
@@ -107,11 +115,10 @@ def run_labels(recipes: Sequence[Recipe]) -> list[str]:
     labels = []
     for name, own in zip(names, settings, strict=True):
         same = [other for other, called in zip(settings, names, strict=True) if called == name]
-        differing = [key for key in own if any(other.get(key) != own[key] for other in same)]
-        shown = " ".join(f"{key.rpartition('.')[2]}={own[key]}" for key in differing[:3])
+        shown = " ".join(f"{k.rpartition('.')[2]}={own.get(k)}" for k in differing(same)[:3])
         several = len(set(names)) > 1
         labels.append(f"{name} {shown}".strip() if several or not shown else shown)
-    return labels
+    return labels if len(set(labels)) == len(labels) else list(runs)
 
 
 def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> Explained:
@@ -129,7 +136,7 @@ def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) 
             embeddings.append(output.embedding.float().cpu())
     chosen = first_of_each_class(split.labels, MOST_CLASSES)
     (some,) = batches([chosen])
-    given = _by_name(inputs, some)
+    given = by_name(*inputs.for_evaluation(some))
     with torch.no_grad():
         said = model(**given).logits.argmax(1).tolist()
     layer, maps = _maps(model, given, some.labels)
@@ -138,7 +145,7 @@ def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) 
         recipe, plan, run, trained, split, torch.cat(embeddings).numpy(), chosen,
         [plan.manifest.classes[k] for k in said], layer,
         _pictures(recipe, some) if layer else [], maps,
-        rasters(model, _by_name(inputs, one), seed=SEED),
+        rasters(model, by_name(*inputs.for_evaluation(one)), seed=SEED),
     )  # fmt: skip
 
 
@@ -146,11 +153,6 @@ def first_of_each_class(labels: NDArray[np.int64], most: int) -> NDArray[np.int6
     """Return the first clip of each of the first `most` classes that have one."""
     _, first = np.unique(labels, return_index=True)
     return first[:most]
-
-
-def _by_name(inputs: Inputs, batch: Batch) -> dict[str, Tensor]:
-    both = zip(("audio", "visual"), inputs.for_evaluation(batch), strict=True)
-    return {name: x for name, x in both if x is not None}
 
 
 def _maps(
@@ -244,4 +246,5 @@ def _draw(
         clip = one.chosen[0]
         about = f"{one.recipe.name}, clip {one.split.clips[clip].id}, "
         about += f"class {classes[one.split.labels[clip]]}"
-        write(plots.draw_rasters(evenly(one.rasters, MOST_LAYERS), about), folder / "raster.png")
+        layers = [one.rasters[k] for k in evenly(len(one.rasters), MOST_LAYERS)]
+        write(plots.draw_rasters(layers, about), folder / "raster.png")

@@ -12,7 +12,6 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -29,7 +28,8 @@ from pipelines.signature import keyword_only
 from pipelines.snn.dsln import DSLN, VariantLayerNorm
 from pipelines.snn.fold import Norm, folded
 from pipelines.sources.clips import read_clips
-from pipelines.training.batches import in_order, loader, open_split
+from pipelines.training.batches import evenly, in_order, loader, open_split
+from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
 
 __all__ = ["Clips", "export_run", "load", "write"]
@@ -48,13 +48,11 @@ def export_run(
     """
     model, trained = trained_model(recipe, plan, run, CPU)
     split = open_split(plan, read_clips(plan.clips), "test")
-    count = min(CLIPS, len(split))
-    chosen = np.unique(np.linspace(0, len(split) - 1, count).round().astype(int))
+    chosen = evenly(len(split), CLIPS)
     inputs = Inputs(recipe, plan, CPU)
     clips = []
     for batch in loader(split, recipe, CPU)([chosen[i] for i in in_order(len(chosen), BATCH)]):
-        both = zip(("audio", "visual"), inputs.for_evaluation(batch), strict=True)
-        clips.append(Clips({name: x for name, x in both if x is not None}, batch.labels))
+        clips.append(Clips(by_name(*inputs.for_evaluation(batch)), batch.labels))
     settings = _settings(recipe, plan, clips[0].inputs)
     said = {
         **provenance(recipe, trained, len(chosen)),

@@ -34,13 +34,6 @@ def unscaled(x: Tensor, scale: Scale) -> NDArray[np.float32]:
     return found
 
 
-def shown(levels: list[float]) -> list[int]:
-    """Choose at most 8 of the levels, evenly, the first and the last among them."""
-    if len(levels) <= MOST_LEVELS:
-        return list(range(len(levels)))
-    return [round(i) for i in np.linspace(0, len(levels) - 1, MOST_LEVELS)]
-
-
 @paper_style()
 def draw_examples(
     levels: list[float | None], rows: Rows, *, events: bool, title: str = ""

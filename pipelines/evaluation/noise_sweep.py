@@ -20,7 +20,7 @@ from pipelines.errors import UsageError
 from pipelines.evaluation.evaluate import doa_summary, provenance, trained_model
 from pipelines.evaluation.metrics import wilson_interval
 from pipelines.evaluation.names import noise_result
-from pipelines.evaluation.noise_examples import Rows, draw_examples, shown, unscaled
+from pipelines.evaluation.noise_examples import MOST_LEVELS, Rows, draw_examples, unscaled
 from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
 from pipelines.evaluation.plot_style import write
 from pipelines.plan import DataPlan
@@ -28,7 +28,7 @@ from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
 from pipelines.signal.noise import add_noise, noise_keys
 from pipelines.sources.clips import Clip, read_clips
-from pipelines.training.batches import Batch, loader, open_split
+from pipelines.training.batches import Batch, evenly, loader, open_split
 from pipelines.training.infer import predict
 from pipelines.training.inputs import Inputs
 from pipelines.training.loop import autocast_of
@@ -88,7 +88,7 @@ def _publish_examples(
     inputs: Inputs, clip: Clip,
 ) -> None:  # fmt: skip
     """Draw what the network gets of one clip, clean and at some of the levels."""
-    chosen = [*(levels[i] for i in shown(levels)), None]
+    chosen = [*(levels[i] for i in evenly(len(levels), MOST_LEVELS)), None]
     rows: Rows = {}
     for snr_db in chosen:
         for modality, x in zip(("audio", "visual"), prepare(snr_db=snr_db), strict=True):

@@ -1,7 +1,7 @@
 """Spike rasters: which neurons of a layer fire at which step, for one clip."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -62,13 +62,6 @@ def rasters(
         with torch.no_grad():
             model(**inputs)
     return found
-
-
-def evenly(found: Sequence[Raster], most: int) -> list[Raster]:
-    """Choose at most `most` layers, evenly spaced, the first and the last among them."""
-    if len(found) <= most:
-        return list(found)
-    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
 def _raster(name: str, fired: NDArray[np.bool_], most: int, seed: int) -> Raster:

@@ -1,13 +1,10 @@
 """What a report shows of one run: its pictures, its energy, its explanations, its making."""
 
-import json
-import math
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import store
+from pipelines import results, store
 from pipelines.errors import DataError
 from pipelines.evaluation import html_page as html
 from pipelines.evaluation.compare import HINT, Result
@@ -25,8 +22,6 @@ CAPTIONS = {
     "cam": "Grad-CAM++: where in the image the network finds the class.",
     "raster": "Spikes of single neurons over the time steps.",
 }
-# what a batch norm counts and no optimiser changes
-STATISTICS = ("running_mean", "running_var", "running_variance", "num_batches_tracked")
 
 
 def pictures_of(run: Path, result: Result) -> Iterator[str]:
@@ -36,7 +31,7 @@ def pictures_of(run: Path, result: Result) -> Iterator[str]:
     """
     found = result.evaluation
     try:
-        if "confusion" in found:
+        if found["confusion"]:
             yield html.picture(
                 as_png(draw_run_confusion(result)),
                 f"Confusion matrix, {found['accuracy']:.2%} of {found['n']} test clips right",
@@ -64,12 +59,7 @@ def counted_and_explained(seeds: Sequence[Path]) -> Iterator[str]:
     seeds: the runs of one system. Raises DataError if a file of the run is not readable.
     """
     for run in [run for run in seeds if (run / "energy.json").exists()][:1]:
-        found = store.read_json(run / "energy.json")
-        try:
-            yield from _energy(found)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            what = f"{run / 'energy.json'} is not readable: {error!r}"
-            raise DataError(what, f"avsnn energy {run.name} --force") from error
+        yield from _energy(results.read(run / "energy.json", results.Energy))
     for run in [run for run in seeds if (run / "explained").is_dir()][:1]:
         yield html.element("h4", f"Explained (run {run.name})")
         yield from _explained(run / "explained")
@@ -80,8 +70,9 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
 
     Raises DataError if a file of the run is not readable.
     """
-    environment, found = store.read_json(run / "env.json"), result.evaluation
-    count = parameters(run / "best.safetensors")
+    environment = results.read(run / "env.json", results.Environment)
+    found = result.evaluation
+    trained = results.read(run / "trained.json", results.Trained)
     try:
         yield html.facts({
             "data set": f"{found['dataset']}, protocol {found['protocol']}",
@@ -90,7 +81,8 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
             "caches": ", ".join(environment.get("caches", ())) or "not known",
             "selection": str(found["selection"]),
             "seed": str(result.seed),
-            "parameters": "not known" if count is None else f"{count:,}",
+            "parameters": f"{trained['parameters']:,}",
+            "began from": ", ".join(begun["run"] for begun in trained["start_from"]) or "random",
             "weights": f"sha256 {found.get('weights_sha256', 'not known')}",
             "versions": _listing(environment.get("versions", {})),
             "machine": _listing(environment.get("machine", {})),
@@ -99,19 +91,6 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"the results in {run} are not readable: {error!r}", HINT) from error
     yield html.element("pre", recipe)
-
-
-def parameters(weights: Path) -> int | None:
-    """Count the parameters in a safetensors file from its header; None if it is not readable."""
-    try:
-        with weights.open("rb") as file:
-            (size,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(size, 100 << 20)))
-        shapes = [entry["shape"] for name, entry in header.items()
-                  if name != "__metadata__" and not name.endswith(STATISTICS)]  # fmt: skip
-        return int(sum(math.prod(shape) for shape in shapes))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):
-        return None
 
 
 def _energy(found: Mapping[str, Any]) -> Iterator[str]:

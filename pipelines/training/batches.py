@@ -89,6 +89,11 @@ def training_order(clips: int, batch_size: int, seed: int, epoch: int) -> list[n
     return cut[:-1] if len(cut) > 1 and len(cut[-1]) == 1 else cut
 
 
+def evenly(n: int, most: int) -> np.ndarray:
+    """Choose at most `most` of n places, evenly spread, the first and the last among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
 def in_order(clips: int, batch_size: int) -> list[np.ndarray]:
     """Cut the clips into batches in the order of the manifest."""
     return [np.arange(i, min(i + batch_size, clips)) for i in range(0, clips, batch_size)]

@@ -81,7 +81,7 @@ def train(
     inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
     model = build_model(recipe, plan, device)
     found = checkpoint.newest(run)
-    begun = begin_from(model, recipe) if found is None else []
+    begun = begin_from(model, recipe, plan) if found is None else []
     frozen = frozen_parts(model, settings.freeze)
     optimizer = make_optimizer(model, settings)
 
@@ -172,6 +172,7 @@ def train(
         run / "trained.json",
         {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
          "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
+         "parameters": sum(p.numel() for p in model.parameters()),
          "versions": store.versions(), "machine": machine.description(device)},
     )  # fmt: skip
     return chosen

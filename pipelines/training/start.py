@@ -1,31 +1,41 @@
 """Training that begins from the weights of earlier runs, or leaves parts of them as they are."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from pipelines import recipe as recipes
-from pipelines import registry, store
+from pipelines import registry, results, store
 from pipelines.errors import DataError, RecipeError
+from pipelines.plan import DataPlan, check_same_data, plan_data
 from pipelines.recipe import Recipe
+from pipelines.sources.clips import read_clips
 from pipelines.training import checkpoint
 
+NORM_STATISTICS = ("running_mean", "running_var", "running_variance", "num_batches_tracked")
 
-def begin_from(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+
+def begin_from(model: nn.Module, recipe: Recipe, plan: DataPlan) -> list[dict[str, Any]]:
     """Copy the weights of the runs in `train.start_from` into a network, in their order.
 
-    A weight is copied where its name and shape fit. A branch of a network with two modalities
-    becomes a network of one, and the other way round, by the modality that its names begin with:
-    `audio.patches.x` is `patches.x` of a network that only hears. Returns a row a run: its name,
-    the weights' sha256, how many tensors were copied. Raises DataError where none of them fits.
+    A weight, or a norm's running mean or variance, is copied where its name and shape fit; what
+    else a network keeps, such as a count of its steps, begins anew. A branch of a network with two
+    modalities becomes a network of one, and the other way round, by the modality that its names
+    begin with: `audio.patches.x` is `patches.x` of a network that only hears. Returns a row a run:
+    its name, the weights' sha256, how many tensors were copied. Raises DataError where none of
+    them fits, where a part of `train.freeze` would stay as random as it is, and where a run has
+    learned from clips that are test clips here.
     """
-    own, copied = model.state_dict(), []
+    own, copied = _learned(model), []
+    random = set(own)
     for name in recipe.train.start_from:
         run = store.home() / "runs" / name
-        trained = store.read_json(run / "trained.json")
+        trained = results.read(run / "trained.json", results.Trained)
         weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
         source = recipes.load(run / "recipe.yaml", with_model=False)
+        _check_no_leak(source, run, plan)
         renamed = _renamed(weights, _modalities(source), _modalities(recipe))
         fit = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}
         if not any(tensor.dim() > 1 for tensor in fit.values()):  # counters fit anywhere
@@ -34,9 +44,45 @@ def begin_from(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
                 "give a run whose network has the same settings",
             )
         model.load_state_dict(fit, strict=False)
+        random -= set(fit)
         copied.append({"run": name, "sha256": trained["sha256"], "tensors": len(fit),
                        "of": len(own)})  # fmt: skip
+    frozen = tuple(f"{name}." for name in recipe.train.freeze)
+    if copied and (left := [name for name in own if name in random and name.startswith(frozen)]):
+        raise DataError(
+            f"train.freeze: {left[0]} and {len(left) - 1} more were not in the runs of "
+            "train.start_from: they would stay random",
+            "give a run whose network has the same settings, or freeze less",
+        )
     return copied
+
+
+def _learned(model: nn.Module) -> dict[str, Tensor]:
+    """Return what of a network's state was learned: weights, and what norms have seen."""
+    parameters = dict(model.named_parameters())
+    return {
+        name: tensor for name, tensor in model.state_dict().items()
+        if name in parameters or name.rpartition(".")[2] in NORM_STATISTICS
+    }  # fmt: skip
+
+
+def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
+    """Refuse a run that has learned from, or was selected on, what is tested here."""
+    theirs = plan_data(source)
+    check_same_data(run, theirs)
+    # in another folder of the user's the same names are other files
+    elsewhere = (theirs.is_local or plan.is_local) and theirs.raw != plan.raw
+    if theirs.clips == plan.clips or elsewhere:
+        return
+    learned = [clip for clip in read_clips(theirs.clips) if clip.split != "test"]
+    test = [clip for clip in read_clips(plan.clips) if clip.split == "test"]
+    seen = {m: {getattr(clip, m) for clip in learned} - {""} for m in _modalities(source)}
+    leaked = sum(any(getattr(clip, m) in seen[m] for m in seen) for clip in test)
+    if leaked:
+        raise DataError(
+            f"train.start_from: {run.name} has learned from {leaked} of the {len(test)} test clips",
+            "give a run with the same section data: the same protocol and data.seed",
+        )
 
 
 def frozen_parts(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:

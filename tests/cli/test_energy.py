@@ -23,6 +23,8 @@ def test_the_count_is_kept_and_says_what_it_is(avsnn, home):
     before = kept.stat().st_mtime_ns
     assert json.loads(avsnn("energy", "--samples", "20", "--json").out) == found
     assert kept.stat().st_mtime_ns == before
+    assert json.loads(avsnn("energy", "--samples", "500", "--json").out)["n"] == 269
+    assert "energy: hit" in avsnn("energy", "--samples", "500").err  # all that there are
     text = avsnn("energy", "--samples", "20").out
     assert "its ANN twin" in text and "theoretical, compute-only" in text
     assert all(len(line) <= 80 for line in text.splitlines())

@@ -1,6 +1,7 @@
 """`avsnn prepare` of every data set, from files in its published layout to its caches."""
 
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -194,6 +195,30 @@ def test_bad_clips_are_left_out_of_everything_counted_and_named(home):
     test = [c for c in map(json.loads, clips.open()) if c["split"] == "test"]
     bad = [c for c in test if c["audio"].endswith(("/3-0.wav", "/104-1.wav"))]
     assert n == len(test) - len(bad)
+
+
+def test_a_run_is_never_tested_on_other_data_than_its_own(home):
+    """A clip more gives another split: some of its test clips were learned from."""
+    folder = home / "mine"
+    published.class_pairs(folder, ("audio", "vision"), ("dog", "rain"), 20)
+    settings = [*SMALL_SOUND, *SMALL_IMAGE, f"data.path={folder}", "train.epochs=1",
+                "model.width=16", "model.heads=2", "model.stages=2"]  # fmt: skip
+    chosen = [word for s in settings for word in ("--set", s)]
+    assert in_process(home, "run", "folder/s_cmrl", *chosen).code == 0
+    (run,) = (path.parent for path in (home / "runs").glob("*/trained.json"))
+    before = {path: path.read_bytes() for path in run.glob("*.json")}
+    for kind, name in (("audio", "dog/more.wav"), ("vision", "dog/more.png")):
+        source = next((folder / kind / "dog").iterdir())
+        (folder / kind / name).write_bytes(source.read_bytes())
+    said = in_process(home, "status", "folder/s_cmrl", *chosen, "--json")
+    (clips,) = (row for row in json.loads(said.out) if row["stage"] == "clips")
+    assert clips["state"] == "miss" and re.search(r" has files \w+, not \w+$", clips["detail"])
+    for verb in ("evaluate", "noise-eval", "energy", "explain", "export"):
+        said = in_process(home, verb, "--force")
+        assert said.code == 4 and "have changed since it was trained" in said.err, (verb, said)
+    assert in_process(home, "predict", "--audio", str(folder / "audio/dog/more.wav")).code == 4
+    assert {path: path.read_bytes() for path in run.glob("*.json")} == before
+    assert in_process(home, "evaluate").code == 0  # what was found then is still true
 
 
 def test_a_network_that_hears_spikes_alone_runs_without_a_noise_curve(home):

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 from pipelines import recipe as recipes
-from pipelines.evaluation.report_runs import parameters
 from pipelines.plan import plan_data
 from pipelines.training.loop import build_model
 
@@ -25,11 +24,14 @@ def test_a_run_becomes_one_file_whose_path_is_printed(trained, avsnn, home):
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_parameters_it_counts_are_the_networks(trained, home, monkeypatch):
+def test_the_parameters_it_counts_are_the_networks(trained, avsnn, home, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(home))
     recipe = recipes.load(trained / "recipe.yaml")
     model = build_model(recipe, plan_data(recipe), "cpu")
-    assert parameters(trained / "best.safetensors") == sum(p.numel() for p in model.parameters())
+    count = sum(p.numel() for p in model.parameters())
+    assert json.loads((trained / "trained.json").read_text())["parameters"] == count
+    page = Path(json.loads(avsnn("report", trained.name, "--json").out)["report"])
+    assert f"<td>{count:,}</td>" in page.read_text(encoding="utf-8")
 
 
 def test_what_is_not_evaluated_is_left_out_and_nothing_left_is_an_error(

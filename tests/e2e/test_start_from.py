@@ -1,12 +1,18 @@
 """Training that begins from an earlier run's weights, or keeps some of them as they are."""
 
+import re
+
 import pytest
 import torch
+from torch import nn
 
 from pipelines import recipe as recipes
 from pipelines import stages, store
 from pipelines.errors import DataError, RecipeError, Terminated
+from pipelines.plan import plan_data
+from pipelines.training import checkpoint
 from pipelines.training.checkpoint import load_weights
+from pipelines.training.start import begin_from
 from tests.e2e.test_resume import SMALL, Quiet, assert_same, outcome
 
 SIZES = tuple(setting for setting in SMALL if not setting.startswith("train.epochs"))
@@ -108,6 +114,45 @@ def test_a_run_that_is_not_there_is_said_before_anything_is_prepared(name):
 def test_what_cannot_be_a_run_is_an_error_of_the_recipe(name):
     with pytest.raises(RecipeError, match="start_from"):
         fusing(f"train.start_from=['{name}']")
+
+
+def test_a_run_that_has_learned_from_test_clips_is_refused(both):
+    """Another data seed is another split: what was training there is in the test here."""
+    with pytest.raises(DataError, match=r"has learned from \d+ of the 269 test clips") as caught:
+        stages.train(fusing(f"train.start_from=[{both.name}]", "data.seed=1"), Quiet())
+    count = int(re.search(r"from (\d+) of", caught.value.message)[1])
+    # 70 of 100 clips are learned from, and chosen without regard to the other seed's choice
+    assert 0.7 < count / 269 < 1
+    assert "data.seed" in caught.value.hint
+
+
+def test_a_frozen_part_that_would_stay_random_is_refused(both):
+    deeper = fusing(f"train.start_from=[{both.name}]", "train.freeze=[visual]", "model.stages=3")
+    with pytest.raises(DataError, match=r"visual\.patches.*would stay random"):
+        stages.train(deeper, Quiet())
+
+
+def test_only_what_was_learned_is_copied(both, monkeypatch):
+    """PMR counts its steps and keeps prototypes: of another training, not of this one."""
+    recipe = fusing(f"train.start_from=[{both.name}]")
+    plan = plan_data(recipe)
+    source = weights(both)
+
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = nn.Linear(*source["head.weight"].shape[::-1])
+            self.norm = nn.BatchNorm1d(3)
+            self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    old, new = Counting(), Counting()
+    with torch.no_grad():
+        old.steps.fill_(5000)
+        old.norm.running_mean.fill_(2.0)
+    monkeypatch.setattr(checkpoint, "load_weights", lambda *_: old.state_dict())
+    begin_from(new, recipe, plan)
+    assert torch.equal(new.head.weight, old.head.weight) and new.steps == 0
+    assert torch.equal(new.norm.running_mean, old.norm.running_mean)
 
 
 def test_weights_of_other_sizes_are_one_line(both):

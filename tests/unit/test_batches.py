@@ -17,7 +17,15 @@ from pipelines.recipe_schema import DataInput
 from pipelines.signature import Section
 from pipelines.sources import manifest
 from pipelines.sources.clips import Clip
-from pipelines.training.batches import Batch, Split, in_order, loader, open_split, training_order
+from pipelines.training.batches import (
+    Batch,
+    Split,
+    evenly,
+    in_order,
+    loader,
+    open_split,
+    training_order,
+)
 
 CPU = torch.device("cpu")
 
@@ -141,3 +149,12 @@ def test_a_last_batch_of_a_single_clip_is_dropped(
 def test_evaluation_sees_every_clip_once_in_order() -> None:
     order = in_order(9, 4)
     assert [chosen.tolist() for chosen in order] == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 1), (3, 8), (8, 8), (31, 8), (1000, 64), (7, 1)])
+def test_some_of_many_are_chosen_evenly_with_both_ends(n: int, most: int) -> None:
+    chosen = evenly(n, most)
+    assert len(chosen) == min(n, most) and chosen[0] == 0
+    assert chosen[-1] == n - 1 or most == 1
+    gaps = np.diff(chosen)
+    assert not len(gaps) or gaps.max() - gaps.min() <= 1

@@ -8,17 +8,19 @@ import yaml
 
 from pipelines.errors import DataError
 from pipelines.evaluation.compare import Result, compare, is_possible, read
-from pipelines.evaluation.metrics import wilson_interval
+from pipelines.evaluation.metrics import summary, wilson_interval
 
 
 def result(system, hits, *, seed=0, n=10, settings=(), noise=(), published=None):
     """Build a result that is right on the first `hits` of n clips, or on the clips listed."""
     right = set(range(hits)) if isinstance(hits, int) else set(hits)
+    labels = [i % 2 for i in range(n)]
+    predictions = [i % 2 if i in right else 1 - i % 2 for i in range(n)]
     evaluation = {
-        "dataset": "d", "protocol": "p", "selection": "best-validation (epoch 3)", "n": n,
-        "accuracy": len(right) / n, "wilson": list(wilson_interval(len(right), n)),
-        "labels": {f"c{i}": i % 2 for i in range(n)},
-        "predictions": {f"c{i}": i % 2 if i in right else 1 - i % 2 for i in range(n)},
+        "dataset": "d", "protocol": "p", "selection": "best-validation (epoch 3)", "seed": seed,
+        **summary(labels, predictions, ["x", "y"]),
+        "labels": {f"c{i}": label for i, label in enumerate(labels)},
+        "predictions": {f"c{i}": found for i, found in enumerate(predictions)},
     }  # fmt: skip
     return Result(f"{system}-{seed}", system, dict(settings), seed, evaluation, dict(noise),
                   published)  # fmt: skip
@@ -68,6 +70,14 @@ def test_rows_of_one_recipe_are_told_apart_by_what_differs():
     ]  # fmt: skip
 
 
+def test_runs_of_one_recipe_on_other_data_are_rows_of_their_own():
+    before, again = result("a", 8), result("a", 6)._replace(run="a-1b")
+    after = result("a", 7)._replace(caches=("stft-2",), run="a-2c")
+    rows = compare([before, after, before, again, again])
+    assert [row["system"] for row in rows] == ["a [0]", "a [2c]", "a [1b]"]
+    assert [row["accuracy"] for row in rows] == [0.8, 0.7, 0.6]
+
+
 def test_noise_levels_that_all_seeds_have_are_averaged():
     rows = compare([result("a", 8, noise={"0 dB": 0.5, "5 dB": 0.6}),
                     result("a", 8, seed=1, noise={"0 dB": 0.7})])  # fmt: skip
@@ -106,7 +116,7 @@ def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
     (tmp_path / "env.json").write_text("[]")
     with pytest.raises(DataError, match="not readable"):
         read(tmp_path)
-    (tmp_path / "env.json").write_text('{"name": "x"}')
+    (tmp_path / "env.json").write_text('{"name": "x", "caches": []}')
     for damaged in ("[]", "3", '{"n": 4}'):
         (tmp_path / "eval.json").write_text(damaged)
         with pytest.raises(DataError, match="not readable"):
@@ -157,7 +167,22 @@ def test_runs_that_differ_in_a_setting_of_the_model_alone_are_two_systems(tmp_pa
         run.mkdir()
         plain["model"]["alpha"] = alpha
         (run / "recipe.yaml").write_text(yaml.safe_dump(plain))
-        (run / "env.json").write_text('{"name": "a"}')
+        (run / "env.json").write_text('{"name": "a", "caches": []}')
         (run / "eval.json").write_text(json.dumps(result("a", 8).evaluation))
     rows = compare([read(run) for run in tmp_path.iterdir()])
     assert {row["system"] for row in rows} == {"a (model.alpha=0.5)", "a (model.alpha=1.5)"}
+
+
+def test_columns_of_runs_are_never_called_the_same():
+    from pipelines import recipe
+    from pipelines.evaluation.explain import run_labels
+
+    def plain(*settings):
+        return recipe.load(recipe.find("quickstart"), settings)
+
+    one, other = plain("model.width=32"), plain("model.width=64")
+    assert run_labels([one, other], ["r1", "r2"]) == ["width=32", "width=64"]
+    # they differ in more settings than are shown, and only in the last of them
+    shared = ("model.width=16", "model.heads=2", "model.alpha=0.5")
+    few = [plain(), plain(*shared), plain(*shared, "train.batch_size=7")]
+    assert run_labels(few, ["r1", "r2", "r3"]) == ["r1", "r2", "r3"]

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation import noise_sweep
-from pipelines.evaluation.noise_examples import draw_examples, shown
+from pipelines.evaluation.noise_examples import draw_examples
 from tests.unit.test_noise_sweep import levels, sweep, trained  # noqa: F401  (a fixture)
-
-
-def test_at_most_eight_levels_are_drawn_with_both_ends():
-    assert shown([0, 5, 10]) == [0, 1, 2]
-    chosen = shown(list(range(31)))
-    assert len(chosen) == 8 and (chosen[0], chosen[-1]) == (0, 30)
-    assert set(np.diff(chosen)) <= {4, 5}
 
 
 def test_it_draws_the_inputs_as_they_are():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.evaluation.rasters import evenly, rasters
+from pipelines.evaluation.rasters import rasters
 from pipelines.models._output import Output
 from pipelines.snn.leaky import Leaky
 from pipelines.snn.neurons import LIF
@@ -82,11 +82,3 @@ def test_every_layer_of_a_network_is_recorded_once(name):
     steps = dict(model.named_modules())
     assert all(len(r.spikes) == steps[r.layer].time_steps for r in found)
     assert not any(m._forward_hooks for m in model.modules())
-
-
-def test_layers_are_chosen_evenly_with_the_first_and_the_last():
-    model, inputs, _ = built("s-cmrl")
-    found = rasters(model, {k: v[:1] for k, v in inputs.items()})
-    chosen = evenly(found, 5)
-    assert len(chosen) == 5 and (chosen[0], chosen[-1]) == (found[0], found[-1])
-    assert evenly(found, 99) == found
