@@ -287,38 +287,6 @@ def explain(
     ]
 
 
-EXPORT_FILES = {"model.json", "weights.safetensors", "network.nir"}
-
-
-def _exported(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
-    """Return what a folder's whole export of this run says, None if it is to be written.
-
-    Raises UsageError for what must not be replaced: another run's export without `replace`, and
-    ever what is no export.
-    """
-    if not folder.exists():
-        return None
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder", "choose another --output")
-    names = {path.name for path in folder.iterdir()}
-    if others := sorted(names - EXPORT_FILES):
-        raise UsageError(f"{folder} holds {others[0]!r}, of no export", "choose another --output")
-    if replace or not names:
-        return None
-    trained = results.read(run / "trained.json", results.Trained)
-    try:
-        said = store.read_json(folder / "model.json")
-        is_ours = said["weights_sha256"] == trained["sha256"]
-        whole = store.sha256(folder / "weights.safetensors") == said["weights"]["sha256"]
-        if is_ours and whole and said["format_version"] == 1 and "check" in said:
-            return dict(said)
-    except (DataError, OSError, LookupError, TypeError):
-        is_ours = False
-    if is_ours or folder == run.absolute() / "export":
-        return None
-    raise UsageError(f"{folder} holds another export", "--force replaces it")
-
-
 def export(
     recipe: Recipe, run: Path, output: Path | None, report: Reporter, *, nir: bool, force: bool
 ) -> dict[str, Any]:
@@ -326,11 +294,13 @@ def export(
 
     Raises UsageError for a folder that is there and is not an export of this run.
     """
+    from pipelines.evaluation.export_folder import kept
+
     folder = (output or run / "export").expanduser().absolute()
     with store.lock(run, what=f"run {run.name}"):
         if output is None:
             store.remove_leftovers(folder)
-        said = _exported(folder, run, replace=force)
+        said = kept(folder, run, replace=force)
         if said is not None and not nir:
             report.say(f"export: hit, {run.name}")
             return {**said, "folder": str(folder)}
