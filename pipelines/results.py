@@ -1,6 +1,6 @@
 """The files that a run's stages leave, held to what they must say before anyone believes them.
 
-What is listed here is what is read again; a file may say more.
+What is listed here is what is read again; a file may say more. What older files lack has a default.
 """
 
 from pathlib import Path
@@ -51,8 +51,8 @@ class Trained(_File):
     selected: _Selected
     rule: str
     sha256: Sha256
-    start_from: list[_Begun]
-    parameters: Count
+    start_from: list[_Begun] = []
+    parameters: Count | None = None
 
 
 class _ClassRow(_Said):
@@ -131,7 +131,7 @@ class Energy(_File):
 
     AGAIN = "avsnn energy RUN --force"
     n: Count
-    asked: Count  # for how many clips; there may be fewer
+    asked: Count | None = None  # for how many clips; there may be fewer
     seed: int
     label: str
     layers: list[_Layer]

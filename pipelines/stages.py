@@ -251,7 +251,7 @@ def energy(
         path = run / "energy.json"
         if path.exists() and not force:
             result = results.read(path, results.Energy)
-            if result["asked"] == samples:
+            if result.get("asked") == samples:
                 report.say(f"energy: hit, {run.name}")
                 return result
         plan = _ready(recipe, run, report)

@@ -45,7 +45,7 @@ def provenance(recipe: Recipe, trained: dict[str, Any], n: int) -> dict[str, Any
         "seed": recipe.seed, "data_seed": data.get("seed"),
         "selection": f"{trained['rule']} (epoch {trained['selected']['epoch']})",
         "split": "test", "n": n, "weights_sha256": trained["sha256"],
-        "start_from": [begun["run"] for begun in trained["start_from"]],
+        "start_from": [begun["run"] for begun in trained.get("start_from", [])],
     }  # fmt: skip
 
 

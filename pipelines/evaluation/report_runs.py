@@ -73,6 +73,8 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
     environment = results.read(run / "env.json", results.Environment)
     found = result.evaluation
     trained = results.read(run / "trained.json", results.Trained)
+    count = trained.get("parameters")
+    begun = [earlier["run"] for earlier in trained.get("start_from", [])]
     try:
         yield html.facts({
             "data set": f"{found['dataset']}, protocol {found['protocol']}",
@@ -81,8 +83,8 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
             "caches": ", ".join(environment.get("caches", ())) or "not known",
             "selection": str(found["selection"]),
             "seed": str(result.seed),
-            "parameters": f"{trained['parameters']:,}",
-            "began from": ", ".join(begun["run"] for begun in trained["start_from"]) or "random",
+            "parameters": "not known" if count is None else f"{count:,}",
+            "began from": ", ".join(begun) or "random weights",
             "weights": f"sha256 {found.get('weights_sha256', 'not known')}",
             "versions": _listing(environment.get("versions", {})),
             "machine": _listing(environment.get("machine", {})),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines import results
 from pipelines.errors import DataError
 from pipelines.evaluation.compare import Result
 from pipelines.evaluation.confusion_plot import draw_confusion
@@ -38,13 +39,15 @@ def draw_run_confusion(result: Result) -> "Figure":
 
 
 def draw_run_training(run: Path) -> "Figure":
-    """Draw loss and validation accuracy by epoch from a run's metrics.jsonl.
+    """Draw losses and validation accuracy by epoch from a run's metrics.jsonl.
 
-    Raises DataError if it is missing or damaged.
+    The epoch that trained.json names is marked. Raises DataError if a file is missing or damaged.
     """
     path = run / "metrics.jsonl"
+    selected = results.read(run / "trained.json", results.Trained)["selected"]["epoch"]
     try:
-        return draw_training([json.loads(line) for line in path.read_text("utf-8").splitlines()])
+        history = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return draw_training(history, selected)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"cannot read {path}: {error}", "train the run again") from error
 

@@ -177,6 +177,9 @@ def test_azimuths_without_error_are_a_picture_and_of_other_clips_are_none():
             draw_doa_by_azimuth(said, true)
 
 
+TRAINED = {"selected": {"epoch": 2}, "rule": "lowest-loss", "sha256": "0" * 64}
+
+
 def test_a_runs_confusion_and_training_are_its_own(tmp_path):
     run = result("a", 8, seed=3)
     run.evaluation.update(confusion=[[4, 1], [1, 4]], per_class=[{"class": "x"}, {"class": "y"}])
@@ -184,13 +187,16 @@ def test_a_runs_confusion_and_training_are_its_own(tmp_path):
     assert [text.get_text() for text in axes.texts] == ["4", "1", "1", "4"]
     history = [{"epoch": e, "train_loss": 2 / e, "validation_accuracy": e / 4} for e in (1, 2, 3)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, history)))
+    (tmp_path / "trained.json").write_text(json.dumps(TRAINED))
     losses, accuracies = draw_run_training(tmp_path).axes
     assert losses.lines[0].get_ydata() == pytest.approx([2, 1, 2 / 3])
     assert accuracies.lines[0].get_ydata() == pytest.approx([25, 50, 75])
+    assert [text.get_text() for text in accuracies.texts] == ["selected: epoch 2, 50.0 %"]
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"epoch": 1', '{"epoch": 1}'])
 def test_a_damaged_history_is_one_line(tmp_path, content):
+    (tmp_path / "trained.json").write_text(json.dumps(TRAINED))
     if content is not None:
         (tmp_path / "metrics.jsonl").write_text(content)
     with pytest.raises(DataError, match=r"metrics\.jsonl"):

@@ -244,7 +244,7 @@ def test_what_a_run_was_made_with_is_there(home):
     run = make_run(home, "a", 8)
     page = Page(written(run)[1])
     facts = {row[0]: row[1] for row in page.rows if len(row) == 2}
-    assert facts["parameters"] == "1,234" and facts["began from"] == "random"
+    assert facts["parameters"] == "1,234" and facts["began from"] == "random weights"
     assert facts["versions"] == "torch 9.9"
     assert facts["machine"] == "processor P" and facts["caches"] == "stft-1"
     assert facts["data set"] == "d, protocol p"

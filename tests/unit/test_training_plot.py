@@ -25,6 +25,22 @@ def test_training_marks_the_earliest_of_the_best_epochs():
     assert "best: epoch 2, 75.0 %" in texts(figure)
 
 
+def test_training_marks_the_epoch_that_was_selected_by_another_rule():
+    figure = draw_training(HISTORY, selected=4)
+    star = next(line for line in figure.axes[1].lines if line.get_marker() == "*")
+    np.testing.assert_allclose(star.get_xydata(), [[4, 70]])
+    assert "selected: epoch 4, 70.0 %" in texts(figure)
+
+
+def test_training_draws_the_loss_on_validation_beside_where_it_is_known():
+    history = [{**row, "validation_loss": 1.5 - 0.1 * row["epoch"]} for row in HISTORY]
+    loss = draw_training(history).axes[0]
+    assert loss.get_ylabel() == "loss"
+    np.testing.assert_allclose(loss.lines[1].get_ydata(), [1.4, 1.3, 1.2, 1.1])
+    names = [text.get_text() for text in loss.get_legend().get_texts()]
+    assert names == ["training", "validation"]
+
+
 def test_training_leaves_out_epochs_without_validation():
     history = [{**row, "validation_accuracy": None} for row in HISTORY[:2]] + HISTORY[2:]
     accuracy = draw_training(history).axes[1]
