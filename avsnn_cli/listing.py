@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsnn_cli.render import table
-from pipelines import registry, results, store
+from pipelines import registry, store
 from pipelines.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def runs() -> Rows:
 
 
 def _accuracy(path: Path) -> str:
+    from pipelines import results
+
     try:
         return f"{results.read(path, results.Evaluation)['accuracy']:.2%}"
     except DataError:

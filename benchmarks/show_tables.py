@@ -26,7 +26,11 @@ SHORT = {
     "n-mnist": "N-MNIST × FSDD",
     "street-sounds": "160 street sounds",
 }
-PARTS = {"systems": "Systems", "ablations": "S-CMRL, with and without parts of CCSSA, no SAO"}
+PARTS = {
+    "systems": "Systems",
+    "ablations": "S-CMRL, with and without parts of CCSSA, no SAO",
+    "more clips": "Four times the clips",
+}
 WAYS = {"peaks": "highest lag of each pair, least squares", "srp": "SRP-PHAT, every degree"}
 Row = dict[str, Any]
 
@@ -64,7 +68,7 @@ def azimuths(rows: list[Row]) -> list[dict[str, str]]:
             mae = errors["mae_deg"]
             found.append({
                 "system": name, "SNR": level.removeprefix("audio "),
-                "MAE °": f"{mae['mean']:.2f} ± {mae['sd']:.2f}",
+                "MAE °": f"{mae['mean']:.2f}" + (f" ± {mae['sd']:.2f}" if mae["sd"] else ""),
                 "< 2.5° %": percent(errors["below_2_5_deg"]),
                 "≤ 5° %": percent(errors["up_to_5_deg"]),
             })  # fmt: skip
