@@ -5,6 +5,7 @@ order. Heavy imports happen inside, so that a stage with nothing to do answers a
 """
 
 import json
+import os.path
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +16,7 @@ from pipelines import device as machine
 from pipelines import recipe as recipes
 from pipelines import results, store
 from pipelines.errors import DataError, UsageError
+from pipelines.faults import show
 from pipelines.plan import DataPlan, check_same_data, plan_data, run_folder
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
@@ -150,16 +152,17 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
             raise DataError("no trained run yet", "avsnn train RECIPE makes one")
         folder = trained[-1].parent
     else:
-        matches = [Path(name)] if (Path(name) / "recipe.yaml").exists() else [
+        # os.path.isfile takes any text and never raises
+        matches = [Path(name)] if os.path.isfile(os.path.join(name, "recipe.yaml")) else [  # noqa: PTH113, PTH118
             path for path in sorted(runs.glob("*/"))
             if Path(name).name and path.name.startswith(Path(name).name)
             and (path / "recipe.yaml").exists()
         ]  # fmt: skip
         if not matches:
-            raise DataError(f"no run {name!r}", "avsnn ls runs")
+            raise DataError(f"no run {show(name)}", "avsnn ls runs")
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
-            raise DataError(f"several runs begin with {name!r}: {found}", "name one of them")
+            raise DataError(f"several runs begin with {show(name)}: {found}", "name one of them")
         folder = matches[0]
     recipe = recipes.load(folder / "recipe.yaml", settings)
     environment = results.read(folder / "env.json", results.Environment)

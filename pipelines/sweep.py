@@ -1,6 +1,7 @@
 """A sweep: ordinary runs over recipes, settings and seeds, each done once, whatever interrupts."""
 
 import itertools
+import os.path
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -150,7 +151,7 @@ def runs_of(name: str) -> list[Path] | None:
     """
     given = Path(name)
     stem = given.name.removesuffix(".json")
-    if given.suffix == ".json" and given.is_file():
+    if given.suffix == ".json" and os.path.isfile(given):  # noqa: PTH113 - never raises
         found = [given]
     else:
         known = sorted((store.home() / "sweeps").glob("*.json")) if stem else []

@@ -101,3 +101,13 @@ def test_a_library_that_does_not_import_is_the_machines_fault(tmp_path, home):
     assert said.err == (
         "error: a library does not import: libtorch.so: cannot open\nhint:  avsnn doctor\n"
     )
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "*", "x" * 300, "a/" * 200, "né\n"])
+@pytest.mark.parametrize("verb", ["evaluate", "noise-eval", "energy", "explain", "export"])
+def test_a_name_that_can_be_no_runs_is_one_line(verb, name, avsnn, home):
+    (home / "runs" / "some-0123").mkdir(parents=True)
+    (home / "runs" / "some-0123" / "recipe.yaml").touch()
+    said = avsnn(verb, name)
+    assert said.code == 4 and said.out == ""
+    assert said.err.startswith("error: no run ") and len(said.err.splitlines()) == 2
