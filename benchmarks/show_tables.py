@@ -109,7 +109,7 @@ def section(record: Row) -> list[str]:
             lines += [f"![Accuracy over SNR, {TITLES[name]}](images/table-{name}.png)", ""]
     if "gcc_phat_peak" in record:
         n = record["gcc_phat_peak"][0]["n"]
-        lines += [f"**GCC-PHAT without a network**, the {n} clips of the first table, same noise", ""]
+        lines += [f"**GCC-PHAT without a network**, the first table's {n} clips, same noise", ""]
         lines += [*grid([peak_cells(row) for row in record["gcc_phat_peak"]]), ""]
     machine = record["machine"]
     lines += [f"{record['date']}, {machine['cores']} cores, {machine['processor']}, torch "
