@@ -75,7 +75,7 @@ def plan_data(recipe: Recipe) -> DataPlan:
         # the files may change under an unchanged recipe: then they are other clips
         made_from["fingerprint"] = module.fingerprint(raw)
     for setting in getattr(module, "IN_PLACE", ()):
-        if (path := getattr(recipe.data, setting)) is not None:
+        if path := getattr(recipe.data, setting):  # "" would be the working folder
             made_from[setting] = store.fingerprint(Path(path).expanduser())
     if hasattr(module, "present"):
         there = module.present(raw or raw_folder(manifest),

@@ -10,6 +10,7 @@ import pytest
 from pipelines import registry
 from pipelines.signature import keyword_only, settings_model
 from pipelines.sources import manifest as manifests
+from pipelines.sources.acquisition import by_hand
 
 ROOT = Path(__file__).parents[2]
 DATASETS, FEATURES = registry.names("dataset"), registry.names("feature")
@@ -35,7 +36,8 @@ def test_a_data_set_has_a_manifest_that_fits_it(name):
         not (found.files or found.folders or found.tables or found.records)
     )
     if found.access in ("form", "account"):
-        assert "avsnn download" in found.by_hand
+        error = by_hand(found, "archive.zip")
+        assert found.by_hand in error.message and f"avsnn download {name} --from" in error.hint
 
 
 @pytest.mark.parametrize("name", DATASETS)

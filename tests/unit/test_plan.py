@@ -9,6 +9,7 @@ import pytest
 
 from pipelines import plan, store
 from pipelines import recipe as recipes
+from pipelines.errors import AvsnnError
 
 
 def keys(*settings, name="quickstart"):
@@ -63,3 +64,22 @@ def test_keys_are_the_same_in_every_process(plain):
 def test_a_key_is_the_sha256_of_canonical_json():
     # printf '{"a":[1,2.5],"b":"é"}' | sha256sum
     assert store.key({"b": "é", "a": [1, 2.5]}) == "2071e5952e31"
+
+
+def needs_nothing(name):
+    """Say whether a recipe's plan can be made without a folder of the user's."""
+    try:
+        keys(name=name)
+    except AvsnnError:
+        return False
+    return True
+
+
+def test_keys_are_the_same_in_every_working_folder(tmp_path, monkeypatch):
+    """At sloclas an empty path was the working folder, and its files were in the key."""
+    names = [name for name in recipes.bundled_names() if needs_nothing(name)]
+    here = {name: keys(name=name) for name in names}
+    assert {"sloclas", "urbansound8k", "crema_d"} <= {name.split("/")[0] for name in names}
+    (tmp_path / "anything").write_text("of the user's")
+    monkeypatch.chdir(tmp_path)
+    assert {name: keys(name=name) for name in names} == here
