@@ -139,11 +139,9 @@ def _folders(names: Sequence[str]) -> dict[Path, bool]:
 
 
 def _swept(name: str) -> list[Path] | None:
-    """Return the runs of a sweep; None where the name is a run's. Raises DataError for no name."""
+    """Return the runs of a sweep; None where the name is a run's, or nobody's."""
     if os.path.isfile(os.path.join(name, "recipe.yaml")):  # noqa: PTH113, PTH118 - never raises
         return None
-    if not Path(name).name:  # "", "." and "/" would be the beginning of every name
-        raise DataError(f"no run {name!r}", "avsnn ls runs")
     return sweep.runs_of(name)
 
 

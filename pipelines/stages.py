@@ -185,8 +185,9 @@ def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False
     """Evaluate a trained run on its test split, or read the result that is there."""
     with store.lock(run, what=f"run {run.name}"):
         if (run / "eval.json").exists() and not force:
+            result = results.read(run / "eval.json", results.Evaluation)
             report.say(f"evaluate: hit, {run.name}")
-            return results.read(run / "eval.json", results.Evaluation)
+            return result
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.evaluate import evaluate as evaluate_network
