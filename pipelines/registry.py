@@ -18,6 +18,7 @@ PACKAGES = {
     "feature": "pipelines.features",
     "model": "pipelines.models",
 }
+SHOWN = 20  # known names
 
 
 def package_folder(kind: str) -> Path:
@@ -39,9 +40,12 @@ def summary(kind: str, name: str) -> str:
 
 
 def closest(name: str, known: list[str]) -> str:
-    """Return "did you mean …" for a misspelt name, or the list of known names."""
+    """Return "did you mean …" for a misspelt name, or the known names, the first of many."""
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    if near:
+        return f"did you mean {near[0]}?"
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"known: {', '.join(known[:SHOWN])}{more}"
 
 
 def load(kind: str, name: str) -> ModuleType:

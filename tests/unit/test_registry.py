@@ -58,3 +58,11 @@ plan.plan_data(recipe.load(recipe.find("quickstart"), with_model=False))
 assert not {"torch", "h5py", "matplotlib"} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_hint_is_short_however_many_names_are_known():
+    known = [f"name-{i}" for i in range(500)]
+    said = registry.closest("zzzzz", known)
+    assert said.startswith("known: name-0, name-1, ") and said.endswith(" and 480 more")
+    assert registry.closest("name_7", known) == "did you mean name-7?"
+    assert registry.closest("zzzzz", known[:2]) == "known: name-0, name-1"
