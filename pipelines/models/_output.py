@@ -6,6 +6,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from pipelines.snn.precision import widened
+
 
 class Targets(NamedTuple):
     """labels: (B,) int64. azimuth_deg: (B,) float32 in [0, 360); None where nobody knows it."""
@@ -32,9 +34,9 @@ class Output(NamedTuple):
 
 
 def cross_entropy(output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-    """Return the cross-entropy of the logits, in float32, a scalar: what most models learn by."""
+    """Return the cross-entropy of the logits, a scalar in float32 or better."""
     return functional.cross_entropy(
-        output.logits.float(), targets.labels, label_smoothing=label_smoothing
+        widened(output.logits), targets.labels, label_smoothing=label_smoothing
     )
 
 
@@ -51,12 +53,12 @@ def temporal_efficient(
     """Return the mean of every step's own cross-entropy, with a pull of all logits to one level.
 
     share: lambda, of the squared distance to `level`, the rest is cross-entropy; level: phi, the
-    firing threshold. output.step_logits: (T, B, classes). Scalar, float32.
+    firing threshold. output.step_logits: (T, B, classes). Scalar, float32 or better.
     Source: Deng et al., "Temporal efficient training", ICLR 2022 (L_TET, L_MSE, L_TOTAL).
     """
     if output.step_logits is None:
         raise ValueError("this network has no logits of single steps")
-    steps = output.step_logits.float()
+    steps = widened(output.step_logits)
     labels = targets.labels.repeat(len(steps))
     entropy = functional.cross_entropy(steps.flatten(0, 1), labels, label_smoothing=label_smoothing)
     return (1 - share) * entropy + share * (steps - level).square().mean()

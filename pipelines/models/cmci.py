@@ -1,4 +1,4 @@
-"""CMCI: a third branch joins what both modalities have found (a rival in S-CMRL).
+"""CMCI: a third branch joins the features of both modalities (a rival in S-CMRL).
 
 Jiang et al., "CMCI: a robust multimodal fusion method for spiking neural networks", ICONIP 2023,
 in the form of S-CMRL's authors, on the same spiking transformer.
@@ -19,9 +19,9 @@ ASSUMED = ("width",)
 
 
 class Model(nn.Module):
-    """SPS and MLP a modality; LIF(Linear(a) + Linear(v)), MLP; three heads, the joint one decides.
+    """SPS, MLP and head for each modality; LIF(Linear(a) + Linear(v)) of both SPS, MLP and head.
 
-    The three cross-entropies are added.
+    The joint head decides; the three cross-entropies are added.
     """
 
     def __init__(
@@ -46,9 +46,10 @@ class Model(nn.Module):
 
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
         """Classify pairs; inputs (B, C, H, W), or (T, B, C, H, W) if they change over time."""
-        x_a = self.audio_mlp(self.audio_patches(audio))
-        x_v = self.visual_mlp(self.visual_patches(visual))
+        x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
+        # the joint branch reads what the unimodal MLPs read, not what they make of it
         currents = self.from_audio(x_a) + self.from_visual(x_v)
+        x_a, x_v = self.audio_mlp(x_a), self.visual_mlp(x_v)
         joint = self.joint_mlp(self.joint_lif(currents.flatten(0, 2)).view_as(currents))
         z_a, z_v, z = (x.mean((0, 2)) for x in (x_a, x_v, joint))
         sides = self.audio_head(z_a), self.visual_head(z_v)

@@ -27,9 +27,10 @@ ASSUMED = ("heads", "scale", "width", "positions")
 class Model(nn.Module):
     """SPS; x_a = A(x_a, x_v), x_v = A(x_v, x_a), no residual; MLP; add; linear head.
 
-    Where vision asks, a matrix of relative positions is added to Q K^T. "learned" is ours;
-    "random" is the authors', drawn afresh at every call, in evaluation too: such a network gives
-    two answers to one question.
+    Where the query is visual, the attention is LIF(Q K^T + b) V: b[i, j] is looked up in a table by
+    the offset of the two positions, row_i - row_j and column_i - column_j. A "learned" table is
+    ours; "random" is the authors', drawn afresh at every call, in evaluation too: such a network
+    gives two answers to one question.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Model(nn.Module):
         heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
         scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
         positions: Annotated[
-            Literal["learned", "random", "none"], Field(description="the matrix added to Q K^T")
+            Literal["learned", "random", "none"],
+            Field(description="the table of relative positions that is added to Q K^T"),
         ] = "learned",
-        tokens: Annotated[
-            int, Field(ge=1, le=65536, description="N, for learned positions: H W / 4^stages")
-        ] = 64,
+        side: Annotated[
+            int, Field(ge=1, le=256, description="most rows and columns of tokens: H / 2^stages")
+        ] = 8,
         neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
     ) -> None:
         super().__init__()
@@ -56,38 +58,54 @@ class Model(nn.Module):
         self.audio_patches = PatchSplitting(audio_channels, width, stages, lif)
         self.visual_patches = PatchSplitting(visual_channels, width, stages, lif)
         self.audio_attention, self.visual_attention = (
-            SpikingAttention(width, heads=heads, scale=scale, axis="space", neuron=lif)
-            for _ in range(2)
+            SpikingAttention(
+                width, heads=heads, scale=scale, axis="space", neuron=lif, spiking_scores=spiking
+            )
+            for spiking in (False, True)
         )
-        self.positions = positions
-        learned = torch.zeros(tokens, tokens) if positions == "learned" else None
-        self.position_matrix = None if learned is None else nn.Parameter(learned)
+        self.positions, self.side, self.stages = positions, side, stages
+        # of (2 M - 1)^2 entries, M = side + 1: as large as the authors'
+        learned = torch.zeros(2 * side + 1, 2 * side + 1) if positions == "learned" else None
+        self.position_table = None if learned is None else nn.Parameter(learned)
         self.audio_mlp, self.visual_mlp = FeedForward(width, lif), FeedForward(width, lif)
         self.head = nn.Linear(width, classes)
 
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
         """Classify pairs; inputs (B, C, H, W), or (T, B, C, H, W) if they change over time.
 
-        Raises UsageError where learned positions are for another number of tokens.
+        Raises UsageError where the table of positions is too small for the tokens.
         """
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
+        height, width = visual.shape[-2:]
+        for _ in range(self.stages):
+            height, width = (height + 1) // 2, (width + 1) // 2  # as the pooling rounds
         new_a = self.audio_attention(x_a, x_v)
-        new_v = self.visual_attention(x_v, x_a, self._offset(x_v))
+        new_v = self.visual_attention(x_v, x_a, self._offset(height, width, x_v))
         z = self.audio_mlp(new_a).mean(2) + self.visual_mlp(new_v).mean(2)
         embedding = z.mean(0)
         return Output(self.head(embedding), embedding=embedding)
 
-    def _offset(self, x: Tensor) -> Tensor | None:
-        """Return the matrix (N, N) for tokens (T, B, N, D)."""
-        count = x.shape[2]
-        if self.positions == "random":
-            return torch.randn(count, count, device=x.device, dtype=x.dtype)
-        if self.position_matrix is not None and len(self.position_matrix) != count:
+    def _offset(self, rows: int, columns: int, x: Tensor) -> Tensor | None:
+        """Look up b (N, N) for a grid of tokens, in the dtype and on the device of x."""
+        if self.positions == "none":
+            return None
+        if max(rows, columns) > self.side:
             raise UsageError(
-                f"the inputs have {count} tokens, the model {len(self.position_matrix)}",
-                f"set model.tokens={count}",
+                f"the inputs have {rows} x {columns} tokens, the model's table is for "
+                f"{self.side} x {self.side}",
+                f"set model.side={max(rows, columns)}",
             )
-        return self.position_matrix
+        extent = 2 * self.side + 1
+        table = (
+            torch.randn(extent, extent, device=x.device, dtype=x.dtype)
+            if self.position_table is None
+            else self.position_table
+        )
+        row = torch.arange(rows, device=x.device).repeat_interleave(columns)
+        column = torch.arange(columns, device=x.device).repeat(rows)
+        return table[
+            row[:, None] - row[None, :] + self.side, column[:, None] - column[None, :] + self.side
+        ]
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
         """Cross-entropy, a scalar."""

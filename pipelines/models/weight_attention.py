@@ -20,7 +20,7 @@ ASSUMED = ("width",)
 
 
 class Model(nn.Module):
-    """SPS; w = Linear(Linear([mean x_a, mean x_v])), one for each modality; w x; MLP; add; head."""
+    """SPS; w = Linear(Linear([own mean, other mean])) for each modality; w x; MLP; add; head."""
 
     def __init__(
         self,
@@ -46,9 +46,10 @@ class Model(nn.Module):
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
         """Classify pairs; inputs (B, C, H, W), or (T, B, C, H, W) if they change over time."""
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
-        both = torch.cat((x_a.mean(2), x_v.mean(2)), -1)  # (T, B, 2 D)
-        x_a = self.audio_weight(both)[:, :, None] * x_a
-        x_v = self.visual_weight(both)[:, :, None] * x_v
+        mean_a, mean_v = x_a.mean(2), x_v.mean(2)  # (T, B, D)
+        # each modality reads itself first
+        x_a = self.audio_weight(torch.cat((mean_a, mean_v), -1))[:, :, None] * x_a
+        x_v = self.visual_weight(torch.cat((mean_v, mean_a), -1))[:, :, None] * x_v
         z = self.audio_mlp(x_a).mean(2) + self.visual_mlp(x_v).mean(2)
         embedding = z.mean(0)
         return Output(self.head(embedding), embedding=embedding)

@@ -33,8 +33,9 @@ class SpikingAttention(nn.Module):
     """SN(BN(Linear(SN(Q K^T V s)))) with spiking Q, K, V, and no softmax (S-CMRL Eq. 7).
 
     axis: what is attended over, the N positions or the T steps (non-causal).
-    head_layout: "per-head", or "scrambled": for axis "time" the authors reshape (T, D) to
-        (heads, T, D/heads) without the transposition, which mixes heads with time steps.
+    head_layout: "per-head", or "scrambled": for axis "time" the authors reshape the result from
+        (heads, T, D/heads) to (T, D) without the transposition, which mixes heads with time steps.
+    spiking_scores: a neuron on Q K^T (+ offset) before V, as SCA's visual side has.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SpikingAttention(nn.Module):
         axis: Axis,
         neuron: Callable[[], LIF],
         head_layout: HeadLayout = "per-head",
+        spiking_scores: bool = False,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -54,21 +56,24 @@ class SpikingAttention(nn.Module):
         self.query = SpikingLinear(width, width, neuron())
         self.key = SpikingLinear(width, width, neuron())
         self.value = SpikingLinear(width, width, neuron())
+        self.score_lif = neuron() if spiking_scores else None
         self.attention_lif = neuron()
         self.project = SpikingLinear(width, width, neuron())
 
     def forward(self, x: Tensor, context: Tensor, offset: Tensor | None = None) -> Tensor:
         """Attend from x to context; both (T, B, N, D), as is the result. Self: context = x.
 
-        offset: added to Q K^T, broadcast to its shape.
+        offset: added to Q K^T before the neuron of the scores, broadcast to its shape.
         """
         query, key, value = (
             self._split(part(tokens))
             for part, tokens in ((self.query, x), (self.key, context), (self.value, context))
         )
-        # without a softmax (Q K^T) V = Q (K^T V): take the cheaper order
-        if offset is not None:
-            mixed = (query @ key.transpose(-2, -1) + offset) @ value
+        if self.score_lif is not None:
+            scores = query @ key.transpose(-2, -1)
+            scores = scores if offset is None else scores + offset
+            mixed = self.score_lif(scores.flatten(0, 1)).view_as(scores) @ value
+        # without a neuron or softmax between, (Q K^T) V = Q (K^T V): take the cheaper order
         elif key.shape[-2] > key.shape[-1]:
             mixed = query @ (key.transpose(-2, -1) @ value)
         else:
@@ -82,9 +87,6 @@ class SpikingAttention(nn.Module):
         if self.axis == "space":
             return torch.unflatten(x, -1, (self.heads, -1)).transpose(2, 3)
         x = x.permute(1, 2, 0, 3)
-        if self.head_layout == "scrambled":
-            batch, positions, steps, width = x.shape
-            return x.reshape(batch, positions, self.heads, steps, width // self.heads)
         return torch.unflatten(x, -1, (self.heads, -1)).transpose(2, 3)
 
     def _merge(self, x: Tensor) -> Tensor:

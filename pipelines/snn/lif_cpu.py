@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pipelines.snn.precision import wide_dtype
+
 # values (T times columns) worked on at a time; measured: smaller pieces stay in the cache but pay
 # more for starting each operator than they save, larger ones stream everything through memory
 PIECE = 1 << 19
@@ -43,7 +45,7 @@ def _fire(currents: Tensor, spikes: Tensor, h: Tensor, v: Tensor, neuron: Neuron
     v, step = v
     for t in range(len(h)):
         current = currents[t if len(currents) > 1 else 0]
-        if current.dtype != torch.float32:
+        if current.dtype != h.dtype:
             current = step.copy_(current)
         if t == 0:
             torch.mul(current, -1.0 / neuron.tau, out=h[0])
@@ -80,7 +82,10 @@ def _gradient(
 
 
 class LifSequence(torch.autograd.Function):
-    """See `pipelines.snn.neurons.LIF` for the equations and the arguments."""
+    """See `pipelines.snn.neurons.LIF` for the equations and the arguments.
+
+    The membrane is kept in float32, or in float64 if x is float64.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, time_steps: int, static: bool, neuron: Neuron) -> Tensor:
@@ -91,8 +96,9 @@ class LifSequence(torch.autograd.Function):
         spikes = currents.new_empty((time_steps, n))
         keep = ctx.needs_input_grad[0]
         width = min(max(1, PIECE // time_steps), n)
-        h = currents.new_empty((time_steps, n if keep else width), dtype=torch.float32)
-        v = currents.new_empty((2, width), dtype=torch.float32)
+        precision = wide_dtype(currents.dtype)
+        h = currents.new_empty((time_steps, n if keep else width), dtype=precision)
+        v = currents.new_empty((2, width), dtype=precision)
         for start in range(0, n, width):
             piece = slice(start, min(start + width, n))
             size = piece.stop - start
@@ -112,7 +118,7 @@ class LifSequence(torch.autograd.Function):
         time_steps, n = h.shape
         grad = (grads[0].permute(0, 2, 3, 1) if channels_last else grads[0]).contiguous()
         grad_spikes = grad.view(time_steps, n)
-        grad_x = grad.new_empty((1 if static else time_steps, n), dtype=torch.float32)
+        grad_x = grad.new_empty((1 if static else time_steps, n), dtype=h.dtype)
         width = min(max(1, PIECE // time_steps), n)
         scratch = h.new_empty((3, time_steps, width))
         for start in range(0, n, width):

@@ -18,6 +18,7 @@ from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
 
 from pipelines.snn.lif_cpu import LifSequence, Neuron
+from pipelines.snn.precision import wide_dtype
 
 Gradient = Literal["bptt", "cut"]
 
@@ -75,7 +76,7 @@ class LIF(nn.Module):
             else torch.unflatten(x, 0, (self.time_steps, -1))
         )
         # a float32 membrane keeps spikingjelly on its fused kernel when x is bfloat16
-        rest = torch.zeros(steps.shape[1:], dtype=torch.float32, device=x.device)
+        rest = torch.zeros(steps.shape[1:], dtype=wide_dtype(x.dtype), device=x.device)
         spikes: Tensor = functional.lif_multi_step(
             steps,
             rest,

@@ -25,7 +25,7 @@ def test_instance_alignment_is_cross_entropy_with_the_clip_itself_as_target() ->
     torch.testing.assert_close(loss, torch.stack(expected).mean())
 
 
-def test_supervised_alignment_is_a_sum_over_pairs_of_one_class() -> None:
+def test_supervised_alignment_is_a_mean_over_all_pairs_of_those_of_one_class() -> None:
     a, v = residuals(1), residuals(2)
     labels = torch.tensor([0, 1, 0, 2, 1])
     x, y = a.detach().mean((0, 2)).numpy(), v.detach().mean((0, 2)).numpy()
@@ -35,23 +35,23 @@ def test_supervised_alignment_is_a_sum_over_pairs_of_one_class() -> None:
         for j in range(5):
             if labels[i] == labels[j]:
                 total -= math.log(similar[j] / sum(similar))
-    assert float(supervised_alignment(a, v, labels, 0.1)) == pytest.approx(total / 5, rel=1e-5)
+    assert float(supervised_alignment(a, v, labels, 0.1)) == pytest.approx(total / 5**2, rel=1e-5)
 
 
 def test_alignment_per_positive_counts_a_clip_once_however_frequent_its_class() -> None:
     silent, labels = torch.zeros(2, 5, 4, 3), torch.tensor([0, 0, 0, 1, 1])
     # every pair has probability 1 / 5, and a clip has 3 or 2 positives
-    summed, each = (
+    every, each = (
         float(supervised_alignment(silent, silent, labels, 0.1, per_positive=on))
         for on in (False, True)
     )
-    assert summed == pytest.approx((3 * 3 + 2 * 2) / 5 * math.log(5))
+    assert every == pytest.approx((3 * 3 + 2 * 2) / 5**2 * math.log(5))
     assert each == pytest.approx(math.log(5))
     a, v = torch.rand(2, 2, 5, 4, 3, generator=torch.Generator().manual_seed(0)).unbind()
     alone = torch.arange(5)
     torch.testing.assert_close(
         supervised_alignment(a, v, alone, 0.1, per_positive=True),
-        supervised_alignment(a, v, alone, 0.1),
+        5 * supervised_alignment(a, v, alone, 0.1),
     )
 
 
@@ -77,4 +77,6 @@ def test_alignment_of_silent_residuals_is_the_logarithm_of_the_batch() -> None:
     silent = torch.zeros(3, 5, 4, 6)
     assert float(instance_alignment(silent, silent, 0.1)) == pytest.approx(math.log(5))
     labels = torch.arange(5)
-    assert float(supervised_alignment(silent, silent, labels, 0.1)) == pytest.approx(math.log(5))
+    # one positive of five pairs each
+    supervised = float(supervised_alignment(silent, silent, labels, 0.1))
+    assert supervised == pytest.approx(math.log(5) / 5)

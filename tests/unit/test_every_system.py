@@ -20,7 +20,7 @@ SMALL = {
     "s-cmrl": ({**SPIKFORMERS, "heads": 4}, {}),
     "spikformer": ({**SPIKFORMERS, "heads": 4}, {"visual": None}),
     "weight-attention": (SPIKFORMERS, {}),
-    "sca": ({**SPIKFORMERS, "heads": 4, "tokens": 16}, {}),
+    "sca": ({**SPIKFORMERS, "heads": 4, "side": 4}, {}),
     "cmci": (SPIKFORMERS, {}),
     "l2-act-spike-net": ({"width": 8, "time_steps": 4}, {}),
     "smlp-audio": (

@@ -121,8 +121,8 @@ def test_a_network_has_the_published_parameters(name):
 
 
 def test_sca_has_the_published_parameters_and_learned_positions():
-    # one for each pair of the 64 tokens, which the authors draw at random
-    assert parameters(network("crema_d/sca_paper")[1]) == 3_544_070 + 64 * 64
+    # a table of (2 M - 1)^2, M = 8 + 1 for 8 x 8 tokens, which the authors draw at random
+    assert parameters(network("crema_d/sca_paper")[1]) == 3_544_070 + 17**2
 
 
 def test_a_resnet_branch_has_torchvisions_parameters_and_macs():

@@ -1,5 +1,7 @@
 """S-CMRL's rivals against the sizes counted on their authors' models, and their definitions."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional
@@ -27,8 +29,9 @@ def test_parameter_counts_are_the_published_ones(model, settings, live):
     assert parameters(model.Model(**SIZES, **settings)) == live
 
 
-def test_learned_positions_are_a_matrix_of_tokens():
-    assert parameters(sca.Model(**SIZES)) == 3_544_070 + 64 * 64
+def test_learned_positions_are_one_entry_for_each_offset():
+    # M = 8 + 1 of 8 x 8 tokens: (2 M - 1)^2
+    assert parameters(sca.Model(**SIZES)) == 3_544_070 + 17 * 17
 
 
 def inputs(batch=4, size=16, seed=1):
@@ -42,11 +45,12 @@ def test_weight_attention_weighs_by_one_number_of_both_modalities():
     audio, visual = inputs()
     with torch.no_grad():
         x_a, x_v = model.audio_patches(audio), model.visual_patches(visual)
-        both = torch.cat([x_a.mean(2), x_v.mean(2)], 2)
         sides = []
-        for x, (first, second), mlp in (
-            (x_a, model.audio_weight, model.audio_mlp), (x_v, model.visual_weight, model.visual_mlp)
-        ):  # fmt: skip
+        for x, other, (first, second), mlp in (
+            (x_a, x_v, model.audio_weight, model.audio_mlp),
+            (x_v, x_a, model.visual_weight, model.visual_mlp),
+        ):
+            both = torch.cat([x.mean(2), other.mean(2)], 2)
             weight = (both @ first.weight.T + first.bias) @ second.weight.T + second.bias
             assert weight.shape == (*x.shape[:2], 1)
             sides.append(mlp(weight.unsqueeze(2) * x).mean(2))
@@ -67,7 +71,7 @@ def test_cmci_adds_three_cross_entropies_and_the_joint_head_decides():
 def awake(positions):
     """A model that fires everywhere, so that attention has something to move."""
     torch.manual_seed(0)
-    model = sca.Model(**SMALL, positions=positions, heads=4, tokens=16, scale=0.5)
+    model = sca.Model(**SMALL, positions=positions, heads=4, side=4, scale=0.5)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.bias, -1.0, 2.0)
@@ -79,7 +83,7 @@ def awake(positions):
 def test_the_authors_random_positions_give_two_answers_and_ours_one():
     with torch.no_grad():
         theirs, ours = awake("random"), awake("learned")
-        torch.nn.init.normal_(ours.position_matrix)
+        torch.nn.init.normal_(ours.position_table)
         pair = inputs()
         assert not torch.equal(theirs(*pair).embedding, theirs(*pair).embedding)
         assert torch.equal(ours(*inputs()).embedding, ours(*inputs()).embedding)
@@ -89,13 +93,32 @@ def test_positions_move_the_visual_side_alone():
     with torch.no_grad():
         model = awake("learned")
         before = model(*inputs()).embedding
-        torch.nn.init.normal_(model.position_matrix, std=3.0)
+        torch.nn.init.normal_(model.position_table, std=3.0)
         assert not torch.equal(model(*inputs()).embedding, before)
-    names = [name for name, p in model.named_parameters() if p.shape == (16, 16)]
-    assert names == ["position_matrix"]
+    assert [name for name, p in model.named_parameters() if p.shape == (9, 9)] == ["position_table"]
+
+
+def test_a_position_is_looked_up_by_its_offset_in_rows_and_columns():
+    model = awake("learned")
+    with torch.no_grad():
+        model.position_table.copy_(torch.arange(81.0).view(9, 9))
+    found = model._offset(3, 2, torch.zeros(()))
+    for i, j in itertools.product(range(6), repeat=2):
+        rows, columns = i // 2 - j // 2, i % 2 - j % 2
+        assert found[i, j] == 9 * (4 + rows) + 4 + columns
+
+
+def test_the_visual_side_alone_has_a_neuron_on_its_scores():
+    model = awake("none")
+    assert model.audio_attention.score_lif is None
+    attention, spikes = model.visual_attention, []
+    attention.score_lif.register_forward_hook(lambda *call: spikes.append(call[2]))
+    with torch.no_grad():
+        model(*inputs())
+    assert set(spikes[0].unique().tolist()) == {0.0, 1.0}
 
 
 def test_inputs_of_another_size_say_what_to_set():
     with pytest.raises(UsageError) as caught:
         awake("learned")(*inputs(size=32))
-    assert caught.value.hint == "set model.tokens=64"
+    assert caught.value.hint == "set model.side=8"
