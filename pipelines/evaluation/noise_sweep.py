@@ -115,7 +115,8 @@ def _noisy(
 
     if waveforms is not None:
         assert batch.audio_rows is not None
-        batch = batch._replace(audio=inputs.extract(dirty(waveforms[batch.audio_rows], "audio")))
+        clean = waveforms[batch.audio_rows]
+        batch = batch._replace(audio=inputs.extract_noisy(clean, partial(dirty, modality="audio")))
     return inputs.for_evaluation(batch, partial(dirty, modality="visual") if on_visual else None)
 
 

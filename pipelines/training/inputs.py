@@ -6,6 +6,7 @@ for every number of workers, and after a resume.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -103,11 +104,19 @@ class Inputs:
             visual = self._shaped(self.scales["visual"](_unfolded(visual, steps)))
         return audio, visual
 
-    def extract(self, waveforms: Tensor) -> Tensor:
-        """Compute the recipe's audio feature of (B, [M,] samples) at its sample rate, as cached."""
+    def extract_noisy(self, waveforms: Tensor, noise: Noise) -> Tensor:
+        """Compute the recipe's audio feature of waveforms with noise on them, as it is cached.
+
+        waveforms: (B, [M,] samples), clean, at the recipe's sample rate. A feature that cuts its
+        input off at full scale does so before the noise: cut off with it, a loud clip asked at
+        0 dB would have less noise than its ratio says.
+        """
         cache = self.plan.caches["audio"]
         feature = registry.load("feature", cache.made_from["feature"])
-        features: Tensor = feature.extract(waveforms, **extract_arguments(cache))
+        arguments = extract_arguments(cache)
+        if arguments.get("clamp"):
+            waveforms, arguments["clamp"] = waveforms.clamp(-1, 1), False
+        features: Tensor = feature.extract(noise(waveforms), **arguments)
         return features.half()
 
     def waveforms(self, sources: list[str]) -> Tensor:
@@ -150,7 +159,8 @@ class Inputs:
         assert batch.audio_rows is not None
         clean = self._waveforms[batch.audio_rows[noisy]]
         audio = audio.clone()
-        audio[noisy] = self.extract(add_noise(clean, levels[noisy], keys[noisy]))
+        noise = partial(add_noise, snr_db=levels[noisy], keys=keys[noisy])
+        audio[noisy] = self.extract_noisy(clean, noise)
         return audio
 
     def _shaped(self, x: Tensor) -> Tensor:

@@ -1,14 +1,19 @@
 """The noise curve: what gets the noise, and that each level stands alone."""
 
+import math
 import re
 
 import pytest
+import torch
 
 from pipelines import recipe as recipes
 from pipelines import stages
 from pipelines.evaluation.compare import read
 from pipelines.evaluation.names import noise_result
+from pipelines.features import stft
 from pipelines.recipe_noise import Noise, SnrRange
+from pipelines.signal.noise import add_noise
+from pipelines.training.inputs import Inputs
 from tests.e2e.test_resume import Quiet
 
 
@@ -103,3 +108,35 @@ def test_no_two_sweeps_share_a_name():
     names = {noise_result(noise) for noise in sweeps}
     assert len(names) == len(sweeps) and noise_result(Noise()) == "noise-both"
     assert all(re.fullmatch(r"[\w.-]+", name) for name in names)
+
+
+def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
+    recipe = recipes.load(
+        recipes.find("quickstart"), ("runtime.device=cpu", "audio={feature: stft, seconds: 0.25, "
+        "sample_rate: 8000, n_fft: 256, hop: 64, size: [32, 32]}"),
+    )  # fmt: skip
+    assert recipe.audio is not None and recipe.audio.clamp
+    plan = stages.prepare(recipe, Quiet())
+    inputs = Inputs(recipe, plan, torch.device("cpu"))
+    loud = 1.2 * torch.sin(2 * math.pi * 1000 * torch.arange(2000) / 8000)[None]
+    heard = []
+
+    def noise(clean):
+        heard.append(clean)
+        return add_noise(clean, 0.0, torch.tensor([7]))
+
+    features = inputs.extract_noisy(loud, noise)
+    (clean,) = heard
+    assert float(clean.abs().max()) == 1.0
+    noisy = noise(clean)
+    ratio_db = 10 * torch.log10(clean.square().mean() / (noisy - clean).square().mean())
+    assert abs(float(ratio_db)) < 0.3
+    expected = stft.extract(noisy, n_fft=256, hop=64, size=(32, 32), clamp=False)
+    assert torch.equal(features, expected.half())
+    # cut off after the noise it would have been another input
+    assert not torch.equal(
+        features, stft.extract(noisy, n_fft=256, hop=64, size=(32, 32), clamp=True).half()
+    )
