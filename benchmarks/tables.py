@@ -76,6 +76,8 @@ def avsnn(*arguments: str) -> str:
 
 def swept(sweep: Sweep, more: list[str], chosen: argparse.Namespace) -> dict[str, Any]:
     """Do one sweep; returns its comparison and how long it took, this time."""
+    # "auto" is bfloat16 on some processors and float32 on others: a table is of one arithmetic
+    more = [*more, "train.precision=fp32"]
     settings = [word for value in (*sweep.settings, *more) for word in ("--set", value)]
     mirror = ["--from", str(chosen.mirror)] if chosen.mirror else []
     seeds = str(min(chosen.seeds, sweep.most_seeds))

@@ -69,8 +69,10 @@ def predict(
     order = in_order(len(split), recipe.train.batch_size)
     with torch.no_grad(), record_rates(model) as sums:
         for batch in batches(order):
+            # features of noisy sounds are worked out in float32, as the cached ones were
+            prepared = prepare(batch)
             with autocast():
-                output = call(model, *prepare(batch))
+                output = call(model, *prepared)
                 if objective:
                     targets = Targets(batch.labels, batch.azimuth_deg)
                     loss = model.loss(output, targets)  # type: ignore[operator]

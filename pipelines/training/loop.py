@@ -119,8 +119,9 @@ def train(
                     for group in optimizer.param_groups:
                         group["lr"] = learning_rate(settings, epoch + step / len(order))
                     targets = Targets(batch.labels, batch.azimuth_deg)
+                    prepared = inputs.for_training(batch, epoch)
                     with autocast():
-                        output = call(model, *inputs.for_training(batch, epoch))
+                        output = call(model, *prepared)
                         loss = model.loss(  # type: ignore[operator]
                             output, targets, settings.label_smoothing
                         )

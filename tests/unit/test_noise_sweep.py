@@ -1,5 +1,6 @@
 """The noise curve: what gets the noise, and that each level stands alone."""
 
+import functools
 import math
 import re
 
@@ -10,7 +11,7 @@ from pipelines import recipe as recipes
 from pipelines import stages
 from pipelines.evaluation.compare import read
 from pipelines.evaluation.names import noise_result
-from pipelines.features import stft
+from pipelines.features import logmel, stft
 from pipelines.recipe_noise import Noise, SnrRange
 from pipelines.signal.noise import add_noise
 from pipelines.training.inputs import Inputs
@@ -140,3 +141,25 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
     assert not torch.equal(
         features, stft.extract(noisy, n_fft=256, hop=64, size=(32, 32), clamp=True).half()
     )
+
+
+def test_features_of_noisy_sounds_are_never_worked_out_in_bfloat16(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
+    recipe = recipes.load(
+        recipes.find("quickstart"), (
+            "runtime.device=cpu", "train.epochs=1", "train.precision=bf16", "model.width=16",
+            "audio={feature: logmel, seconds: 0.25, sample_rate: 8000, n_fft: 256, hop: 64, "
+            "n_mels: 32, size: [16, 16]}",
+        ),
+    )  # fmt: skip
+    low_precision, extract = [], logmel.extract
+
+    def watched(waveform, **settings):
+        low_precision.append(torch.is_autocast_enabled("cpu"))
+        return extract(waveform, **settings)
+
+    monkeypatch.setattr(logmel, "extract", functools.wraps(extract)(watched))
+    run = stages.train(recipe, Quiet())
+    stages.noise_eval(recipe, run, Noise(snr_db=levels(0, 0, 5)), Quiet())
+    assert len(low_precision) > 10
+    assert not any(low_precision)
