@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from pipelines import device as machine
 from pipelines import recipe as recipes
+from pipelines.cache.receipts import clips_of
 from pipelines.evaluation.evaluate import doa_summary
 from pipelines.features import gcc_phat
 from pipelines.plan import plan_data
 from pipelines.signal.arrays import azimuth_of, circle, peak_lags, srp_phat
 from pipelines.signal.noise import add_noise, noise_keys
 from pipelines.snn.doa import errors
-from pipelines.sources.clips import read_clips
 from pipelines.sources.datasets import array_sim
 from pipelines.training.batches import open_split
 from pipelines.training.inputs import Inputs
@@ -32,7 +32,7 @@ def measure_peaks(name: str) -> list[dict[str, Any]]:
     """
     recipe = recipes.load(recipes.find(name))
     plan = plan_data(recipe)
-    split = open_split(plan, read_clips(plan.clips), "test")
+    split = open_split(plan, clips_of(plan), "test")
     inputs = Inputs(recipe, plan, machine.choose("cpu"))
     waveforms = inputs.waveforms(split.caches["audio"].sources)
     rows = [int(row) for row in split.rows["audio"]]

@@ -16,8 +16,8 @@ from pipelines.sources import manifest as manifests
 from pipelines.sources.acquire import raw_folder
 from pipelines.sources.manifest import DatasetManifest
 
-CLIPS_VERSION = 1
-CACHE_VERSION = 3
+CLIPS_VERSION = 2  # 2: sealed receipts
+CACHE_VERSION = 4  # 4: sealed receipts
 RUN_VERSION = 1
 # what a trained run does not depend on
 NOT_OF_A_RUN = ("noise", "published", "runtime")

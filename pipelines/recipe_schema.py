@@ -132,7 +132,9 @@ class Train(Section):
         default=None, description="Largest norm of the gradient; null for no limit."
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="Number format of the forward pass."
+        default="fp32",
+        description="Number format of the forward pass; auto: bfloat16 where it is fast, so that "
+        "figures depend on the processor.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
         default="auto", description="Layout of images in memory."

@@ -49,9 +49,14 @@ class Reporter(Protocol):
 
 def is_prepared(plan: DataPlan) -> bool:
     """Say whether clips and caches of a plan are there. Imports no torch."""
-    from pipelines.cache.receipts import is_whole
+    from pipelines.cache.receipts import are_clips_whole, check_built_for, is_whole
 
-    return plan.clips.exists() and all(is_whole(cache) for cache in plan.caches.values())
+    if not are_clips_whole(plan.clips):
+        return False
+    if not all(is_whole(cache) for cache in plan.caches.values()):
+        return False
+    check_built_for(plan)
+    return True
 
 
 def prepare(
@@ -75,6 +80,8 @@ def prepare(
     from pipelines.cache import build
 
     if force:
+        with store.lock(plan.clips, waiting=report.say, what=plan.clips.name):
+            store.remove(plan.clips)
         for cache in plan.caches.values():
             with store.lock(cache.folder, waiting=report.say, what=f"cache {cache.folder.name}"):
                 store.remove(cache.folder)
@@ -101,6 +108,7 @@ def train(
     run = run_folder(recipe)
     with store.lock(run, what=f"run {run.name}"):
         if not fresh and (run / "trained.json").exists():
+            results.read(run / "trained.json", results.Trained)
             report.say(f"train: hit, {run.name}")
             return run
         device = machine.choose(
@@ -118,7 +126,7 @@ def train(
         plan = prepare(recipe, report, mirror=mirror)
         from pipelines.training.loop import train as train_network
 
-        _describe(run, recipe, machine.description(device))
+        _describe(run, recipe, plan, machine.description(device))
         chosen = train_network(recipe, plan, run, device, report)
         report.say(
             f"train: done, epoch {chosen['epoch']} of {recipe.train.epochs} selected "
@@ -127,17 +135,30 @@ def train(
     return run
 
 
-def _describe(run: Path, recipe: Recipe, description: dict[str, Any]) -> None:
-    """Write what the run is, before it starts; an unchanged recipe is not written again."""
+def _describe(run: Path, recipe: Recipe, plan: DataPlan, description: dict[str, Any]) -> None:
+    """Write what the run is, before it starts; an unchanged recipe is not written again.
+
+    Raises DataError if it was begun with another recipe, or with other data than there are now.
+    """
+    from pipelines.cache.receipts import cache_receipt, check_same_content
+
+    if (run / "env.json").exists():
+        check_same_data(run, plan)
+        check_same_content(run, plan)
     if not (run / "recipe.yaml").exists():
         store.publish_text(run / "recipe.yaml", recipe.to_yaml())
+    receipts = [cache_receipt(cache) for cache in plan.caches.values()]
     environment = {
         "name": recipe.name,
-        "caches": [cache.folder.name for cache in plan_data(recipe).caches.values()],
+        "run": run.name,
+        "recipe_sha256": store.sha256(run / "recipe.yaml"),
+        "caches": [cache.folder.name for cache in plan.caches.values()],
+        "clips_sha256": receipts[0].clips_sha256,
+        "cache_contents": [receipt.content_sha256 for receipt in receipts],
         "versions": store.versions(),
         "machine": description,
     }
-    store.publish_json(run / "env.json", environment)
+    results.publish(run / "env.json", results.Environment, environment)
 
 
 def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, Path]:
@@ -178,7 +199,11 @@ def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
         raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
     plan = plan_data(recipe)
     check_same_data(run, plan)
-    return plan if is_prepared(plan) else prepare(recipe, report)
+    plan = plan if is_prepared(plan) else prepare(recipe, report)
+    from pipelines.cache.receipts import check_same_content
+
+    check_same_content(run, plan)
+    return plan
 
 
 def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import store, yaml_reader
-from pipelines.cache.receipts import is_whole
+from pipelines.cache.receipts import are_clips_whole, clips_receipt_path, is_whole
 from pipelines.errors import AvsnnError, DataError
 from pipelines.evaluation.names import noise_result
 from pipelines.plan import NOT_OF_A_RUN, CachePlan, DataPlan, plan_data, run_folder
@@ -47,9 +47,12 @@ def _download(plan: DataPlan) -> Row:
 
 
 def _clips(plan: DataPlan) -> Row:
-    receipt = plan.clips.with_suffix(".receipt.json")
-    if plan.clips.exists():
-        return _row("clips", True, plan.clips.name + _other_versions(receipt))
+    try:
+        if are_clips_whole(plan.clips):
+            versions = _other_versions(clips_receipt_path(plan.clips))
+            return _row("clips", True, plan.clips.name + versions)
+    except DataError as error:
+        return _row("clips", False, error.message)
     others = plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json")
     near = _nearest(plan.made_from, ((path.stem, _made_from(path)) for path in _newest(others)))
     return _row("clips", False, near.replace(".receipt", "") or "not made yet")
@@ -60,8 +63,8 @@ def _cache(plan: CachePlan) -> Row:
     try:
         if is_whole(plan):
             return _row(stage, True, plan.folder.name + _other_versions(plan.receipt))
-    except (DataError, KeyError, TypeError, AttributeError) as error:
-        return _row(stage, False, error.args[0] if isinstance(error, DataError) else "damaged")
+    except DataError as error:
+        return _row(stage, False, error.message)
     if plan.folder.exists():
         return _row(stage, False, f"{plan.folder.name} was not finished")
     others = plan.folder.parent.glob(f"{plan.made_from['feature']}-*/receipt.json")

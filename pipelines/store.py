@@ -44,6 +44,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_hashes: dict[tuple[str, int, int, int, int], str] = {}
+
+
+def sha256_once(path: Path) -> str:
+    """Return the sha256 of a file's bytes, worked out once a process while the file is unchanged.
+
+    Unchanged: the same inode, size and times of change, as the system says.
+    """
+    found = path.stat()
+    name = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if name not in _hashes:
+        _hashes[name] = sha256(path)
+    return _hashes[name]
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -177,33 +192,6 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
-
-
-def receipt(
-    artefact: Path,
-    *,
-    stage: str,
-    made_from: Any,
-    files: Mapping[str, Path],
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Write `receipt.json` in the artefact's folder: settings, versions, size and hash of files.
-
-    more: what was found on the way.
-    """
-    publish_json(
-        artefact / "receipt.json",
-        {
-            "stage": stage,
-            "made_from": made_from,
-            "versions": versions(),
-            **(more or {}),
-            "files": {
-                name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
-                for name, file in sorted(files.items())
-            },
-        },
-    )
 
 
 def fingerprint(path: Path) -> str:

@@ -8,18 +8,18 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from pipelines import registry, store
+from pipelines import registry, seal, store
 from pipelines.cache import reuse
 from pipelines.cache.decode import Reading
 from pipelines.cache.decoded import batches
-from pipelines.cache.receipts import is_whole
+from pipelines.cache.receipts import are_clips_whole, clips_of, clips_receipt_path, is_whole
 from pipelines.cache.rows import Block, Rows, write
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError
 from pipelines.plan import CachePlan, DataPlan, extract_arguments
 from pipelines.signature import keyword_arguments
 from pipelines.sources import leaks
-from pipelines.sources.clips import SPLITS, Clip, read_clips, write_clips
+from pipelines.sources.clips import SPLITS, Clip, write_clips
 
 Say = Callable[[str], None]
 Advance = Callable[[str, int, int], None]
@@ -29,8 +29,8 @@ SHOWN = 5  # of the sources left out, in the message that stops
 def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
     """Read the manifest of a plan, or pair and split the dataset and publish it."""
     with store.lock(plan.clips, waiting=say, what=plan.clips.name):
-        if plan.clips.exists():
-            return read_clips(plan.clips)
+        if are_clips_whole(plan.clips):
+            return clips_of(plan)
         dataset = registry.load("dataset", plan.manifest.name)
         listed: list[Clip] = dataset.pairs(plan.raw, **keyword_arguments(dataset.pairs, plan.data))
         excluded = {clip.id: clip.excluded for clip in listed if clip.excluded}
@@ -40,10 +40,11 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
         write_clips(plan.clips, listed)
         found = leaks.audit(clips)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
-        store.publish_json(
-            plan.clips.with_suffix(".receipt.json"),
+        seal.publish(
+            clips_receipt_path(plan.clips),
             {
                 "stage": "clips",
+                "artefact": plan.clips.name,
                 "made_from": plan.made_from,
                 "versions": store.versions(),
                 "clips": counts,
@@ -128,9 +129,14 @@ def make_cache(
         found = reuse.audit({split: cache.folder / f"{split}.h5" for split in SPLITS})
         made_from = {**cache.made_from, "statistics": _statistics(cache.folder / "train.h5")}
         excluded = reuse.not_cached(sources, files, refused)
-        store.receipt(
-            cache.folder, stage="cache", made_from=made_from, files=files,
-            more={"excluded": excluded, "leak_audit": found},
+        seal.receipt(
+            cache.folder, artefact=cache.folder.name, stage="cache", made_from=made_from,
+            files=files,
+            more={
+                "excluded": excluded, "leak_audit": found,
+                "content_sha256": reuse.content_sha256(files),
+                "clips_sha256": store.sha256_once(plan.clips),
+            },
         )  # fmt: skip
         _say_excluded(excluded, total, say)
         for line in reuse.sentences(found, cache.modality):

@@ -8,6 +8,7 @@ from typing import Any
 import filelock
 
 from pipelines import results, store
+from pipelines.cache.receipts import CacheReceipt, read_receipt
 from pipelines.errors import DataError, LockedError
 
 Rows = list[dict[str, Any]]
@@ -47,16 +48,14 @@ def verify() -> Rows:
             rows.append({"cache": _name(folder), "file": "", "state": "not finished"})
             continue
         try:
-            hashes = {
-                name: entry["sha256"]
-                for name, entry in store.read_json(folder / "receipt.json")["files"].items()
-            }
-        except (DataError, KeyError, TypeError, AttributeError):
+            receipt = read_receipt(folder / "receipt.json", CacheReceipt, folder.name)
+        except DataError:
             rows.append({"cache": _name(folder), "file": "receipt.json", "state": "damaged"})
             continue
-        for name, expected in hashes.items():
+        rows.append({"cache": _name(folder), "file": "receipt.json", "state": "good"})
+        for name, entry in receipt.files.items():
             rows.append({"cache": _name(folder), "file": name,
-                         "state": _state(folder / name, expected)})  # fmt: skip
+                         "state": _state(folder / name, entry.sha256)})  # fmt: skip
     return rows
 
 

@@ -1,33 +1,193 @@
-"""What a cache's receipt says: whether it is whole, and what it had to leave out.
+"""What a receipt says of clips or of a cache, checked before it is believed.
 
-Imports no torch and no HDF5.
+A receipt is sealed and names what it belongs to; clips and rows are read through here, so that
+what a result depends on is compared with what was published, each time it is used.
+
+Imports no torch and no HDF5 before rows are opened.
 """
 
-from pipelines import store
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipelines import results, seal, store
 from pipelines.errors import DataError
-from pipelines.plan import CachePlan
+from pipelines.plan import CachePlan, DataPlan
+from pipelines.sources.clips import Clip, read_clips
+
+if TYPE_CHECKING:
+    from pipelines.cache.rows import Rows
+
+HINT = "avsnn prepare RECIPE --force makes it again"
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class FileEntry(_Strict):
+    """Size and hash of a published file."""
+
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class Statistics(_Strict):
+    """Mean and standard deviation of each channel over the training rows."""
+
+    mean: Annotated[list[Finite], Field(min_length=1)]
+    sd: Annotated[list[Positive], Field(min_length=1)]
+
+
+class MadeFrom(_Strict):
+    """The settings of a cache, which are in its key, and what was measured on its rows."""
+
+    feature: str
+    settings: dict[str, Any]
+    statistics: Statistics
+
+
+class CacheReceipt(_Strict):
+    """receipt.json of a cache.
+
+    content_sha256: over the names and the decoded content of all sources, the same on every
+    device and with every version of HDF5. clips_sha256: of the clips that it was built for.
+    """
+
+    seal: Sha256
+    artefact: str
+    made_from: MadeFrom
+    files: Annotated[dict[str, FileEntry], Field(min_length=1)]
+    excluded: dict[str, str]
+    content_sha256: Sha256
+    clips_sha256: Sha256
+
+
+class ClipsReceipt(_Strict):
+    """….receipt.json beside the clips."""
+
+    seal: Sha256
+    artefact: str
+    sha256: Sha256
+    excluded: dict[str, str]
+
+
+Receipt = TypeVar("Receipt", CacheReceipt, ClipsReceipt)
+
+
+def clips_receipt_path(clips: Path) -> Path:
+    """Return where the receipt of a clips manifest lies."""
+    return clips.with_suffix(".receipt.json")
+
+
+def read_receipt(path: Path, kind: type[Receipt], artefact: str) -> Receipt:
+    """Read a receipt. Raises DataError if it is damaged, unsealed or another artefact's."""
+    content = seal.read(path, HINT)
+    try:
+        receipt = kind.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "receipt"
+        raise DataError(f"{path} is damaged: {where}: {fault['msg'].lower()}", HINT) from None
+    if receipt.artefact != artefact:
+        raise DataError(f"{path} is the receipt of {receipt.artefact}", HINT)
+    return receipt
+
+
+def cache_receipt(plan: CachePlan) -> CacheReceipt:
+    """Return a cache's receipt, checked. Raises DataError if it is not what was written."""
+    return read_receipt(plan.receipt, CacheReceipt, plan.folder.name)
 
 
 def is_whole(plan: CachePlan) -> bool:
-    """Say whether a cache is complete: its receipt and the files it lists are there.
+    """Check whether a cache is complete: its receipt and the files it lists are there.
 
-    Raises DataError if a file has another size than the receipt says.
+    Raises DataError if the receipt is damaged or a file has another size than it says.
     """
     if not plan.receipt.exists():
         return False
-    for name, entry in store.read_json(plan.receipt)["files"].items():
+    for name, entry in cache_receipt(plan).files.items():
         file = plan.folder / name
         if not file.exists():
             return False
-        if file.stat().st_size != entry["bytes"]:
+        if file.stat().st_size != entry.bytes:
             raise DataError(
-                f"cache {file} is damaged: {file.stat().st_size} bytes, not {entry['bytes']}",
-                f"remove {plan.folder} and run avsnn prepare",
+                f"cache {file} is damaged: {file.stat().st_size} bytes, not {entry.bytes}", HINT
             )
     return True
 
 
+def open_rows(plan: CachePlan, split: str) -> "Rows":
+    """Open the rows of one split, once their file's hash is the receipt's.
+
+    HDF5 reads flipped bits without a word and can hang in a damaged file, so the hash comes first.
+    """
+    from pipelines.cache.rows import Rows
+
+    path, entries = plan.folder / f"{split}.h5", cache_receipt(plan).files
+    if path.name not in entries:
+        raise DataError(f"{plan.receipt} knows no {path.name}", HINT)
+    try:
+        digest = store.sha256_once(path)
+    except OSError as error:
+        raise DataError(f"cache {path} is not readable: {error.strerror}", HINT) from error
+    if digest != entries[path.name].sha256:
+        raise DataError(f"cache {path} is damaged: it has another hash than when written", HINT)
+    return Rows(path)
+
+
 def excluded(plan: CachePlan) -> dict[str, str]:
     """Return the sources that could not be used, with the reasons."""
-    found: dict[str, str] = store.read_json(plan.receipt).get("excluded", {})
-    return found
+    return cache_receipt(plan).excluded
+
+
+def are_clips_whole(clips: Path) -> bool:
+    """Check whether clips and their receipt are there. Raises DataError if they do not fit."""
+    if not (clips.exists() and clips_receipt_path(clips).exists()):
+        return False
+    receipt = read_receipt(clips_receipt_path(clips), ClipsReceipt, clips.name)
+    if store.sha256_once(clips) != receipt.sha256:
+        raise DataError(f"{clips} is not what avsnn wrote: it has another hash", HINT)
+    return True
+
+
+def clips_of(plan: DataPlan) -> list[Clip]:
+    """Read the clips of a plan that are not excluded, once their hash is the receipt's."""
+    if not are_clips_whole(plan.clips):
+        raise DataError(f"{plan.clips} is missing, or its receipt is", "avsnn prepare RECIPE")
+    return read_clips(plan.clips)
+
+
+def check_built_for(plan: DataPlan) -> None:
+    """Raise DataError if a cache was built for other clips than there are now."""
+    for cache in plan.caches.values():
+        if cache_receipt(cache).clips_sha256 != store.sha256_once(plan.clips):
+            raise DataError(f"cache {cache.folder.name} was built for other clips", HINT)
+
+
+def check_same_content(run: Path, plan: DataPlan) -> None:
+    """Raise DataError if clips or decoded sources are no longer those that a run was trained on.
+
+    Names, sizes and times of files can stay while their content changes: caches that were built
+    again are compared with what the run wrote down.
+    """
+    environment = results.read(run / "env.json", results.Environment)
+    now = {cache.folder.name: cache_receipt(cache) for cache in plan.caches.values()}
+    hint = "bring the files back, or train the recipe again with --fresh"
+    if (contents := environment.get("cache_contents")) is None:  # a run of an earlier version
+        return
+    for (name, receipt), content in zip(now.items(), contents, strict=True):
+        if receipt.content_sha256 != content:
+            raise DataError(
+                f"the sources of cache {name} are not what run {run.name} was trained on: they "
+                "decode to something else", hint,
+            )  # fmt: skip
+        if receipt.clips_sha256 != environment["clips_sha256"]:
+            raise DataError(
+                f"the clips of run {run.name} are no longer those of its training", hint
+            )

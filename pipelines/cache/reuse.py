@@ -4,6 +4,8 @@ The first half (`pipelines.sources.leaks`) goes by what the dataset says of its 
 what was decoded.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,19 @@ def audit(files: Mapping[str, Path]) -> dict[str, Any]:
         "equal": int(np.isin(content["test"], known).sum()),
         "alike": None if alike is None else int(alike),
     }
+
+
+def content_sha256(files: Mapping[str, Path]) -> str:
+    """Hash the names of a cache's sources and what they decoded to, of every file in its order.
+
+    The same on every device and with every version of HDF5, unlike the files themselves.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        with Rows(path) as rows:
+            digest.update(json.dumps([name, rows.sources]).encode())
+            digest.update(np.ascontiguousarray(rows.content, "<u8").tobytes())
+    return digest.hexdigest()
 
 
 def sentences(found: Mapping[str, Any], modality: str) -> list[str]:

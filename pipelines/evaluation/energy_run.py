@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines import store
+from pipelines import results
+from pipelines.cache.receipts import clips_of
 from pipelines.evaluation.energy import energy
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
-from pipelines.sources.clips import read_clips
 from pipelines.training.batches import evenly, loader, open_split
 from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
@@ -28,7 +28,7 @@ def energy_of_run(
     samples: how many clips, at most all. The densities are those clips'. Publishes energy.json.
     """
     model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, read_clips(plan.clips), "test")
+    split = open_split(plan, clips_of(plan), "test")
     chosen = evenly(len(split), samples)
     batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
 
@@ -38,5 +38,4 @@ def energy_of_run(
 
     found = energy(model, given())
     result = {**provenance(recipe, trained, len(chosen)), **found, "asked": samples}
-    store.publish_json(run / "energy.json", result)
-    return result
+    return results.publish(run / "energy.json", results.Energy, result)

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipelines import results, store
+from pipelines import results
+from pipelines.cache.receipts import clips_of
 from pipelines.errors import DataError
 from pipelines.evaluation.confusion_plot import draw_confusion
 from pipelines.evaluation.metrics import summary
@@ -16,7 +17,6 @@ from pipelines.evaluation.plot_style import write
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.snn.doa import Errors
-from pipelines.sources.clips import read_clips
 from pipelines.training import checkpoint
 from pipelines.training.batches import loader, open_split
 from pipelines.training.infer import Predictions, predict
@@ -52,7 +52,7 @@ def provenance(recipe: Recipe, trained: dict[str, Any], n: int) -> dict[str, Any
 def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> dict[str, Any]:
     """Evaluate a trained run on its test split; publishes eval.json and confusion.png."""
     model, trained = trained_model(recipe, plan, run, device)
-    clips = read_clips(plan.clips)
+    clips = clips_of(plan)
     split = open_split(plan, clips, "test")
     found = predict(
         model, split, loader(split, recipe, device),
@@ -71,8 +71,7 @@ def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) ->
     }
     title = _title(recipe, result)
     write(draw_confusion(result["confusion"], classes, title), run / "confusion.png")
-    store.publish_json(run / "eval.json", result)
-    return result
+    return results.publish(run / "eval.json", results.Evaluation, result)
 
 
 def directions(found: Predictions, clips: list[Any]) -> dict[str, Any]:

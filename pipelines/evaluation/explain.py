@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines import registry, store
+from pipelines.cache.receipts import clips_of
 from pipelines.errors import UsageError
 from pipelines.evaluation import explain_plots as plots
 from pipelines.evaluation.cam import Layer, last_visual_layer, visual_maps
@@ -24,9 +25,8 @@ from pipelines.evaluation.plot_style import write
 from pipelines.evaluation.rasters import Raster, rasters
 from pipelines.plan import NOT_OF_A_RUN, DataPlan
 from pipelines.recipe import Recipe, by_path
-from pipelines.results import Explanation, Trained, read
+from pipelines.results import Explanation, Trained, publish, read
 from pipelines.signal.crops import centre_crop
-from pipelines.sources.clips import read_clips
 from pipelines.training.batches import Batch, Split, evenly, in_order, loader, open_split
 from pipelines.training.infer import by_name, call
 from pipelines.training.inputs import Inputs
@@ -74,7 +74,7 @@ def explain(
             part.mkdir()
             _draw(one, found, labels, result, part)
             result["files"] = sorted([RESULT, *(path.name for path in part.glob("*.png"))])
-            store.publish_json(part / RESULT, result)
+            result = publish(part / RESULT, Explanation, result)
         report_left_out(result, say)
         results.append(result)
     return results
@@ -123,7 +123,7 @@ def run_labels(recipes: Sequence[Recipe], runs: Sequence[str]) -> list[str]:
 
 def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> Explained:
     model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, read_clips(plan.clips), "test")
+    split = open_split(plan, clips_of(plan), "test")
     batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
     autocast = autocast_of(recipe, device)
     embeddings: list[Tensor] = []

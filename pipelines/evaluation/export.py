@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines import registry, store
+from pipelines.cache.receipts import cache_receipt, clips_of
 from pipelines.errors import AvsnnError
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.export_check import Clips, checked, floats, rounded, same
@@ -27,7 +28,6 @@ from pipelines.recipe import Recipe
 from pipelines.signature import keyword_only
 from pipelines.snn.dsln import DSLN, VariantLayerNorm
 from pipelines.snn.fold import Norm, folded
-from pipelines.sources.clips import read_clips
 from pipelines.training.batches import evenly, in_order, loader, open_split
 from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
@@ -47,7 +47,7 @@ def export_run(
     after the rest has been written, UsageError or MachineError if NIR was asked for and cannot be.
     """
     model, trained = trained_model(recipe, plan, run, CPU)
-    split = open_split(plan, read_clips(plan.clips), "test")
+    split = open_split(plan, clips_of(plan), "test")
     chosen = evenly(len(split), CLIPS)
     inputs = Inputs(recipe, plan, CPU)
     clips = []
@@ -150,11 +150,11 @@ def _settings(recipe: Recipe, plan: DataPlan, inputs: dict[str, Tensor]) -> dict
 def _input(plan: DataPlan, recipe: Recipe, name: str, x: Tensor) -> dict[str, Any]:
     """Say how an input is made: feature, settings, unit, (x - mean) / sd by channel, its shape."""
     cache = plan.caches[name]
-    made = store.read_json(cache.receipt)["made_from"]
+    made = cache_receipt(cache).made_from
     said: dict[str, Any] = {
-        "feature": made["feature"], "settings": made["settings"],
-        "unit": registry.load("feature", made["feature"]).UNIT,
-        "normalise": made["statistics"],
+        "feature": made.feature, "settings": made.settings,
+        "unit": registry.load("feature", made.feature).UNIT,
+        "normalise": made.statistics.model_dump(),
         "axes": "B C H W" if x.dim() == 4 else "T B C H W",
         "shape": [None if axis == x.dim() - 4 else n for axis, n in enumerate(x.shape)],
         "dtype": "float32",

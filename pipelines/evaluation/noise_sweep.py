@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines import registry, store
+from pipelines import registry, results, store
+from pipelines.cache.receipts import clips_of
 from pipelines.errors import UsageError
 from pipelines.evaluation.evaluate import doa_summary, provenance, trained_model
 from pipelines.evaluation.metrics import wilson_interval
@@ -27,7 +28,7 @@ from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
 from pipelines.signal.noise import add_noise, noise_keys
-from pipelines.sources.clips import Clip, read_clips
+from pipelines.sources.clips import Clip
 from pipelines.training.batches import Batch, evenly, loader, open_split
 from pipelines.training.infer import predict
 from pipelines.training.inputs import Inputs
@@ -42,7 +43,7 @@ def noise_sweep(
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate a trained run clean and at each ratio; publishes JSON, CSV and pictures."""
     model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, read_clips(plan.clips), "test")
+    split = open_split(plan, clips_of(plan), "test")
     batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
     on_audio = noise.modality != "visual" and "audio" in split.caches
     on_visual = noise.modality != "audio" and "visual" in split.caches
@@ -144,4 +145,4 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
     write(draw_noise([curve(result, label, classes)], title), stem.with_suffix(".png"))
-    store.publish_json(stem.with_suffix(".json"), result)
+    results.publish(stem.with_suffix(".json"), results.NoiseSweep, result)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines import results
+from pipelines import results, store
 from pipelines.errors import DataError
 from pipelines.evaluation.compare import Result
 from pipelines.evaluation.confusion_plot import draw_confusion
@@ -44,8 +44,11 @@ def draw_run_training(run: Path) -> "Figure":
     The epoch that trained.json names is marked. Raises DataError if a file is missing or damaged.
     """
     path = run / "metrics.jsonl"
-    selected = results.read(run / "trained.json", results.Trained)["selected"]["epoch"]
+    trained = results.read(run / "trained.json", results.Trained)
+    selected = trained["selected"]["epoch"]
     try:
+        if "metrics_sha256" in trained and store.sha256(path) != trained["metrics_sha256"]:
+            raise ValueError("it has another hash than when training ended")
         history = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         return draw_training(history, selected)
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -103,9 +103,9 @@ def _row(cache: CachePlan, path: Path, device: torch.device) -> Tensor:
 
 def _mean(plan: DataPlan, modality: str, inputs: Inputs, device: torch.device) -> Tensor:
     """Return the mean training clip after normalisation: zeros of an input's shape."""
-    from pipelines.cache.rows import Rows
+    from pipelines.cache.receipts import open_rows
 
-    with Rows(plan.caches[modality].folder / "train.h5") as rows:
+    with open_rows(plan.caches[modality], "train") as rows:
         row = torch.from_numpy(rows.read(range(1))).to(device)
     nothing = torch.zeros(1, dtype=torch.int64, device=device)
     both = inputs.for_evaluation(Batch(

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipelines import device as machine
-from pipelines.cache.receipts import excluded
+from pipelines.cache.receipts import excluded, open_rows
 from pipelines.cache.rows import Rows
 from pipelines.errors import DataError
 from pipelines.plan import DataPlan
@@ -63,7 +63,7 @@ def open_split(plan: DataPlan, clips: Sequence[Clip], name: str) -> Split:
         return not any(getattr(clip, m) in found for m, found in left_out.items())
 
     chosen = [clip for clip in clips if clip.split == name and usable(clip)]
-    caches = {m: Rows(cache.folder / f"{name}.h5") for m, cache in plan.caches.items()}
+    caches = {m: open_rows(cache, name) for m, cache in plan.caches.items()}
     rows = {}
     for modality, cache in caches.items():
         place = {source: row for row, source in enumerate(cache.sources)}

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pipelines import store
+from pipelines import seal, store
 from pipelines.errors import DataError
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
@@ -73,7 +73,10 @@ def save(
         save_file({n: t.contiguous() for n, t in best.items()}, part / FILES[1])
         torch.save(state, part / FILES[2])
         files = {name: part / name for name in FILES}
-        store.receipt(part, stage="checkpoint", made_from={"run": run.name}, files=files)
+        seal.receipt(
+            part, artefact=folder.name, stage="checkpoint", made_from={"run": run.name},
+            files=files,
+        )  # fmt: skip
     for older in sorted(run.glob("checkpoint-*")):
         if NAME.fullmatch(older.name) and older.is_dir() and older.name != folder.name:
             shutil.rmtree(older)
@@ -109,8 +112,10 @@ def load(folder: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, A
 
     Raises DataError if any file is not, byte for byte, what was written.
     """
-    receipt = store.read_json(folder / "receipt.json")
+    receipt = seal.read(folder / "receipt.json", HINT)
     try:
+        if receipt["artefact"] != folder.name or receipt["made_from"]["run"] != folder.parent.name:
+            raise DataError(f"{folder}/receipt.json is another checkpoint's", HINT)
         hashes = [receipt["files"][name]["sha256"] for name in FILES]
     except (KeyError, TypeError) as error:
         raise DataError(f"{folder}/receipt.json is damaged: {error}", HINT) from error

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines import registry, store
+from pipelines import registry
 from pipelines.cache.decode import Reading
 from pipelines.cache.decoded import batches
+from pipelines.cache.receipts import cache_receipt, open_rows
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError, UsageError
 from pipelines.plan import DataPlan, extract_arguments
@@ -47,9 +48,10 @@ class Inputs:
         self.recipe, self.plan, self.device = recipe, plan, device
         self.scales = {}
         for modality, cache in plan.caches.items():
-            found = store.read_json(cache.receipt)["made_from"]["statistics"]
+            statistics = cache_receipt(cache).made_from.statistics
             mean, sd = (
-                torch.tensor(found[k], device=device)[:, None, None] for k in ("mean", "sd")
+                torch.tensor(values, device=device)[:, None, None]
+                for values in (statistics.mean, statistics.sd)
             )
             self.scales[modality] = Scale(mean.float(), sd.float())
         self._waveforms: Tensor | None = None
@@ -152,9 +154,7 @@ class Inputs:
     ) -> Tensor:
         """Recompute the feature of the noisy clips from their waveforms (Eq. 19)."""
         if self._waveforms is None:
-            from pipelines.cache.rows import Rows
-
-            with Rows(self.plan.caches["audio"].folder / "train.h5") as rows:
+            with open_rows(self.plan.caches["audio"], "train") as rows:
                 self._waveforms = self.waveforms(rows.sources)
         assert batch.audio_rows is not None
         clean = self._waveforms[batch.audio_rows[noisy]]

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from pipelines import device as machine
-from pipelines import registry, store
-from pipelines.cache.rows import Rows
+from pipelines import registry, results, store
+from pipelines.cache.receipts import clips_of, open_rows
 from pipelines.errors import AvsnnError, MachineError, RecipeError
 from pipelines.models._output import Targets
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.signature import keyword_arguments
-from pipelines.sources.clips import read_clips
 from pipelines.training import checkpoint
 from pipelines.training.batches import loader, open_split, training_order
 from pipelines.training.infer import call, predict
@@ -44,7 +43,7 @@ def build_model(recipe: Recipe, plan: DataPlan, device: torch.device) -> nn.Modu
     """Build the recipe's network with weights seeded by the recipe's seed, on the device."""
     channels = {}
     for modality, cache in plan.caches.items():
-        with Rows(cache.folder / "train.h5") as rows:
+        with open_rows(cache, "train") as rows:
             channels[f"{modality}_channels"] = rows.row_shape[-3]
     build = registry.load("model", recipe.model.name).build
     torch.manual_seed(recipe.seed)
@@ -75,7 +74,7 @@ def train(
     the same bits. Raises DataError for a damaged checkpoint, MachineError if memory runs out.
     """
     settings = recipe.train
-    clips = read_clips(plan.clips)
+    clips = clips_of(plan)
     splits = {name: open_split(plan, clips, name) for name in ("train", "validation")}
     batches = {name: loader(split, recipe, device) for name, split in splits.items()}
     inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
@@ -169,10 +168,11 @@ def train(
         board.close()
     chosen = _selected(history, settings.select)
     checkpoint.save_weights(run / "best.safetensors", best)
-    store.publish_json(
-        run / "trained.json",
+    results.publish(
+        run / "trained.json", results.Trained,
         {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
          "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
+         "metrics_sha256": store.sha256(run / "metrics.jsonl"),
          "parameters": sum(p.numel() for p in model.parameters()),
          "versions": store.versions(), "machine": machine.description(device)},
     )  # fmt: skip

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from pipelines import recipe as recipes
 from pipelines import registry, results, store
+from pipelines.cache.receipts import clips_of
 from pipelines.errors import DataError, RecipeError
 from pipelines.plan import DataPlan, check_same_data, plan_data
 from pipelines.recipe import Recipe
-from pipelines.sources.clips import read_clips
 from pipelines.training import checkpoint
 
 NORM_STATISTICS = ("running_mean", "running_var", "running_variance", "num_batches_tracked")
@@ -74,8 +74,8 @@ def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
     elsewhere = (theirs.is_local or plan.is_local) and theirs.raw != plan.raw
     if theirs.clips == plan.clips or elsewhere:
         return
-    learned = [clip for clip in read_clips(theirs.clips) if clip.split != "test"]
-    test = [clip for clip in read_clips(plan.clips) if clip.split == "test"]
+    learned = [clip for clip in clips_of(theirs) if clip.split != "test"]
+    test = [clip for clip in clips_of(plan) if clip.split == "test"]
     seen = {m: {getattr(clip, m) for clip in learned} - {""} for m in _modalities(source)}
     leaked = sum(any(getattr(clip, m) in seen[m] for m in seen) for clip in test)
     if leaked:

@@ -97,7 +97,7 @@ def test_a_flipped_bit_is_found_before_it_is_trained_on(avsnn, prepared):
     assert states.pop((f"digits-av/{file.parent.name}", "train.h5")) == "damaged"
     assert len(states) == 5 and set(states.values()) == {"good"}
     said = avsnn("train", "quickstart", "--quiet")
-    assert said.code == 4 and said.first.startswith(f"error: {file}: row ")
+    assert said.code == 4 and said.first.startswith(f"error: cache {file} is damaged")
 
 
 def test_a_damaged_receipt_hides_no_other_cache(avsnn, prepared):

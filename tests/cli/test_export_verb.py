@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines import store
+from pipelines import seal, store
 from pipelines.cache.rows import Rows
 from pipelines.evaluation.export import load
 from pipelines.training import checkpoint
@@ -55,7 +55,7 @@ def test_what_model_json_says_is_enough_to_ask_the_network(avsnn, trained, home)
         answers = load(trained / "export")(**given).logits.argmax(1).tolist()
     evaluated = json.loads((trained / "eval.json").read_text())["predictions"]
     same = sum(evaluated[c["id"]] == answer for c, answer in zip(clips, answers, strict=True))
-    assert same >= 0.95 * len(clips)  # the evaluation may have run in bfloat16
+    assert same >= 0.99 * len(clips)  # folding rounds: a spike near its threshold may flip
 
 
 def test_a_damaged_export_is_made_again(avsnn, trained):
@@ -107,7 +107,7 @@ def test_weights_without_finite_numbers_are_not_exported(avsnn, trained):
     checkpoint.save_weights(trained / "best.safetensors", weights)
     said = json.loads((trained / "trained.json").read_text())
     said["sha256"] = store.sha256(trained / "best.safetensors")
-    (trained / "trained.json").write_text(json.dumps(said))
+    seal.publish(trained / "trained.json", said)
     before = sorted(p.name for p in trained.iterdir())
     said = avsnn("export")
     assert said.code == 1 and "by nan in float64" in said.first

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from pipelines import recipe as recipes
+from pipelines import seal
 from pipelines.plan import plan_data
 from pipelines.training.loop import build_model
 
@@ -41,6 +42,8 @@ def test_what_is_not_evaluated_is_left_out_and_nothing_left_is_an_error(
     other.mkdir()
     for name in ("recipe.yaml", "env.json"):
         (other / name).write_bytes((trained / name).read_bytes())
+    environment = json.loads((other / "env.json").read_text())
+    seal.publish(other / "env.json", environment | {"run": other.name})
     wanted = tmp_path / "r.html"
     said = avsnn("report", trained.name, other.name, "--output", str(wanted))
     assert said.code == 0 and said.out == f"{wanted}\n"

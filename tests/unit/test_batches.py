@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipelines import recipe as recipes
-from pipelines import store
+from pipelines import seal
 from pipelines.cache.rows import Block, write
 from pipelines.errors import DataError
 from pipelines.plan import CachePlan, DataPlan
@@ -47,7 +47,13 @@ def planned(folder: Path, *modalities: str) -> DataPlan:
         hashes = np.arange(len(data), dtype=np.uint64)
         write(folder / modality / "train.h5", len(data), data.shape[1:], data.dtype,
               [Block(sources, data, hashes, hashes)], {})  # fmt: skip
-        store.receipt(folder / modality, stage="cache", made_from={}, files={})
+        path = folder / modality / "train.h5"
+        statistics = {"mean": [0.0], "sd": [1.0]}
+        seal.receipt(
+            folder / modality, artefact=modality, stage="cache", files={path.name: path},
+            made_from={"feature": "stft", "settings": {}, "statistics": statistics},
+            more={"excluded": {}, "content_sha256": "0" * 64, "clips_sha256": "0" * 64},
+        )  # fmt: skip
         caches[modality] = CachePlan(modality, folder / modality, Section(), {})
     data_input = DataInput(dataset="digits-av")
     return DataPlan(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines import store
+from pipelines import seal, store
 from pipelines.errors import DataError
 from pipelines.training import checkpoint
 
@@ -43,7 +43,13 @@ def saved(run: Path, epoch: int = 1, step: int = 2) -> Path:
 def corrected(folder: Path) -> None:
     """Rewrite the receipt so that it fits the files, as one who means harm would."""
     files = {name: folder / name for name in checkpoint.FILES}
-    store.receipt(folder, stage="checkpoint", made_from={}, files=files)
+    seal.receipt(
+        folder,
+        artefact=folder.name,
+        stage="checkpoint",
+        made_from={"run": folder.parent.name},
+        files=files,
+    )
 
 
 def test_a_checkpoint_brings_back_weights_best_weights_and_state(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_every_default_is_written_out(tmp_path: Path) -> None:
             },
             "label_smoothing": 0.0,
             "clip_norm": None,
-            "precision": "auto",
+            "precision": "fp32",
             "memory_format": "auto",
             "data_on_device": "auto",
             "select": "best-validation",

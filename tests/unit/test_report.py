@@ -58,7 +58,7 @@ class Page(HTMLParser):
 def make_run(home, name, hits, *, seed=0, noise=(), alpha=1.5, classes=(), epochs=0, **more):
     """Write the files of an evaluated run, right on the first `hits` of ten clips.
 
-    classes, epochs: without them there is nothing to draw, which takes its time.
+    epochs: without them there is no course of training to draw.
     """
     run = home / "runs" / f"{name.rpartition('/')[2]}-{alpha}-{seed}"
     run.mkdir(parents=True)
@@ -69,9 +69,8 @@ def make_run(home, name, hits, *, seed=0, noise=(), alpha=1.5, classes=(), epoch
                    "machine": {"processor": "P", "cuda": None}}  # fmt: skip
     (run / "env.json").write_text(json.dumps(environment))
     found = result(name, hits, seed=seed).evaluation
-    rows = zip(classes, found["per_class"], strict=bool(classes))
+    rows = zip(classes or ("x", "y"), found["per_class"], strict=True)
     found["per_class"] = [row | {"class": name} for name, row in rows]
-    found |= {} if classes else {"confusion": []}
     found |= more
     said = {"selected": {"epoch": 3}, "rule": "best-validation", "sha256": "0" * 64,
             "start_from": [], "parameters": 1234}  # fmt: skip
@@ -80,7 +79,10 @@ def make_run(home, name, hits, *, seed=0, noise=(), alpha=1.5, classes=(), epoch
     for modality, points in dict(noise).items():
         listed = [{"snr_db": d, "accuracy": a, "wilson_low": 0.0, "wilson_high": 1.0}
                   for d, a in [(None, 0.5), *points.items()]]  # fmt: skip
-        content = {"noise": {"modality": modality, "power": "sample", "seed": 0},
+        levels = sorted(points)
+        step = levels[1] - levels[0] if len(levels) > 1 else 5
+        asked = {"start": float(levels[0]), "stop": float(levels[-1]), "step": float(step)}
+        content = {"noise": {"modality": modality, "power": "sample", "seed": 0, "snr_db": asked},
                    "noisy_inputs": ["audio"], "points": listed}  # fmt: skip
         (run / f"noise-{modality}.json").write_text(json.dumps(content))
     if epochs:
@@ -210,8 +212,10 @@ def test_one_system_alone_has_no_bars_and_is_the_title(home):
 
 def test_azimuths_energy_and_explanations_are_shown_where_they_are(home):
     azimuths = {f"c{i}": 10.0 * i for i in range(10)}
-    doa = {"n": 10, "mae_deg": 3.25, "below_2_5_deg": 0.5, "up_to_5_deg": 0.9}
-    run = make_run(home, "a", 8, doa=doa, azimuths_deg=azimuths, true_azimuths_deg=azimuths)
+    true = {**azimuths, "c9": 70.0, "c8": 92.5, "c7": 80.0, "c0": 360.0 - 10.0}
+    # 20, 12.5, 10 and 10 degrees off on the circle, six of ten right
+    doa = {"n": 10, "mae_deg": 5.25, "below_2_5_deg": 0.6, "up_to_5_deg": 0.6}
+    run = make_run(home, "a", 8, doa=doa, azimuths_deg=azimuths, true_azimuths_deg=true)
     other = make_run(home, "a", 8, seed=1)
     energy = {
         "label": "theoretical, compute-only", "n": 7, "asked": 64, "seed": 1,
@@ -229,7 +233,7 @@ def test_azimuths_energy_and_explanations_are_shown_where_they_are(home):
     (run / "explained" / "notes.txt").write_text("not ours")
     page = Page(written(run, other)[1])
     alts = [picture["alt"] for picture in page.pictures]
-    assert "Bar chart of the azimuth's error, 3.25° in the mean" in alts
+    assert "Bar chart of the azimuth's error, 5.25° in the mean" in alts
     assert any(alt.startswith("Grad-CAM++") for alt in alts)
     assert ["this network", "0", "2000", "0.0018"] in page.rows
     assert ["its ANN twin, one step", "4000", "0", "0.0184"] in page.rows
@@ -251,7 +255,10 @@ def test_what_a_run_was_made_with_is_there(home):
     assert facts["selection"] == "best-validation (epoch 3)"
     assert page.of("pre") == [(run / "recipe.yaml").read_text()]
     changed = json.loads((run / "eval.json").read_text())
-    changed["labels"]["c0"] = 1
+    changed["labels"], changed["predictions"] = (
+        {"other" if clip == "c0" else clip: value for clip, value in changed[kind].items()}
+        for kind in ("labels", "predictions")
+    )
     (run / "eval.json").write_text(json.dumps(changed))
     assert {r[0]: r[1] for r in Page(written(run)[1]).rows if len(r) == 2}["test clips"] != facts[
         "test clips"

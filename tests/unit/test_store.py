@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import store
+from pipelines import seal, store
 from pipelines.errors import DataError, LockedError, MachineError
 
 WAIT_S = 30
@@ -347,7 +347,9 @@ def test_json_below_a_file_or_that_is_a_folder_is_one_line(tmp_path: Path) -> No
 
 def test_a_receipt_has_size_and_hash_of_each_file(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
-    store.receipt(tmp_path, stage="test", made_from={"a": 1}, files={"abc": tmp_path / "abc"})
+    seal.receipt(
+        tmp_path, artefact="x", stage="test", made_from={"a": 1}, files={"abc": tmp_path / "abc"}
+    )
     found = json.loads((tmp_path / "receipt.json").read_text())
     assert (found["stage"], found["made_from"]) == ("test", {"a": 1})
     assert found["files"] == {"abc": {"bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}}
