@@ -20,7 +20,8 @@ def audit(clips: Sequence[Clip]) -> dict[str, Any]:
 
     Returns {"test": n, "shared": {field: test clips}, "overlapping_in_time": test clips,
     "values_shared": {field: distinct values}}. Fields that no clip has are left out; time spans
-    count within one group.
+    count within one group. "without_group": the test clips of which nothing says the recording, or
+    all of them where nothing says that of the training clips; left out where that is none.
     """
     test = [clip for clip in clips if clip.split == "test"]
     learned = [clip for clip in clips if clip.split != "test"]
@@ -31,6 +32,9 @@ def audit(clips: Sequence[Clip]) -> dict[str, Any]:
         if seen:
             shared[field], values[field] = len(hits), len(set(hits))
     found: dict[str, Any] = {"test": len(test), "shared": shared, "values_shared": values}
+    nameless = [clip for clip in test if not clip.group]
+    if unknown := len(nameless if any(clip.group for clip in learned) else test):
+        found["without_group"] = unknown
     if any(clip.start_s is not None for clip in clips):
         found["overlapping_in_time"] = _overlapping(test, learned)
     return found
@@ -59,10 +63,19 @@ def _overlapping(test: Sequence[Clip], learned: Sequence[Clip]) -> int:
     return count
 
 
-def sentences(found: dict[str, Any]) -> list[str]:
-    """Say an audit in lines for people, one for each kind of leak, with its share."""
+def sentences(found: dict[str, Any], groups_from: str = "") -> list[str]:
+    """Say an audit in lines for people, one for each kind of leak, with its share.
+
+    groups_from: the settings that tell which clips are of one recording, if the data set has any.
+    """
     n = found["test"]
-    lines = [
+    lines = []
+    if unknown := found.get("without_group", 0):
+        lines.append(
+            f"leak audit: not known whether {unknown} of {n} test clips share a recording with "
+            f"training: {groups_from or 'the data set does not say it'}"
+        )
+    lines += [
         f"leak audit: {count} of {n} test clips ({count / n:.1%}) share "
         f"{_plural(found['values_shared'][field], FIELDS[field])} with training"
         for field, count in found["shared"].items()

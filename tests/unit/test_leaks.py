@@ -64,3 +64,29 @@ def test_overlaps_are_those_of_the_plain_double_loop():
         for b in clips if b.split == "test"
     )  # fmt: skip
     assert leaks.audit(clips)["overlapping_in_time"] == by_hand
+
+
+def test_without_groups_it_is_not_known_whether_recordings_are_shared():
+    """Ten recordings of four parts, the first two whole on the test side."""
+    clips = [clip(f"{i}", "test" if i % 4 == 0 or i < 8 else "train") for i in range(40)]
+    named = [clip(f"{i}", c.split, f"r{i // 4}") for i, c in enumerate(clips)]
+    by_hand = sum(
+        c.split == "test" and any(o.split == "train" and o.group == c.group for o in named)
+        for c in named
+    )
+    found = leaks.audit(named)
+    assert found["shared"]["group"] == by_hand == 8 and "without_group" not in found
+    found = leaks.audit(clips)
+    assert "group" not in found["shared"] and found["without_group"] == 16
+    (line,) = leaks.sentences(found, "set data.group_pattern")
+    assert "not known" in line and "16 of 16" in line and line.endswith("set data.group_pattern")
+    assert "does not say" in leaks.sentences(found)[0]
+
+
+def test_the_clips_of_which_alone_no_group_is_known_are_counted():
+    clips = [clip("a", "train", "r1"), clip("b", "test", "r1"), clip("c", "test")]
+    found = leaks.audit(clips)
+    assert found["shared"] == {"group": 1} and found["without_group"] == 1
+    assert "1 of 2 test clips share" in leaks.sentences(found)[0]
+    nothing_learned_is_named = leaks.audit([clip("a", "train"), clip("b", "test", "r1")])
+    assert nothing_learned_is_named["without_group"] == 1
