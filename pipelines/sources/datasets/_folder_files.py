@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.errors import DataError
+from pipelines.sources.datasets._folder_splits import split_folders, split_of
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 VIDEOS = {".mp4", ".mkv", ".avi", ".mov", ".flv", ".mpg", ".mpeg", ".webm"}
 SYSTEM = {"__MACOSX", "Thumbs.db", "desktop.ini"}
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 PARTS = {
     "audio": SOUNDS, "sound": SOUNDS, "visual": PICTURES | VIDEOS, "vision": PICTURES | VIDEOS,
     "images": PICTURES, "video": VIDEOS,
@@ -42,10 +42,10 @@ class Entry(NamedTuple):
 def entries(root: Path) -> tuple[list[Entry], Counter[str]]:
     """List the clips of class folders, and count the files of kinds that nobody reads, by kind.
 
-    Layouts: <class>/<stem>.<ext>, under train/, validation/ (or val/) and test/ or not, and in
-    two trees audio/ (or sound/) and visual/ (or vision/, images/, video/) or not. Files of one
-    stem in one class are one clip; a video is its own sound and picture. Raises DataError for
-    what makes no data set.
+    Layouts: <class>/<stem>.<ext>, under train/, validation/ and test/ (or other names of splits,
+    see _folder_splits) or not, and in two trees audio/ (or sound/) and visual/ (or vision/,
+    images/, video/) or not. Files of one stem in one class are one clip; a video is its own sound
+    and picture. Raises DataError for what makes no data set.
     """
     clips: list[Entry] = []
     unknown: Counter[str] = Counter()
@@ -62,10 +62,29 @@ def entries(root: Path) -> tuple[list[Entry], Counter[str]]:
 
 
 def _split_folders(root: Path) -> list[tuple[str, Path]]:
-    names = {path.name for path in root.iterdir() if path.is_dir()} - SYSTEM
-    if names and names <= set(SPLITS):
-        return [(SPLITS[name], root / name) for name in sorted(names)]
-    return [("", root)]
+    splits = _splits_in(root)
+    if not splits:
+        for tree in _trees(root).keys() - {root}:
+            if below := _splits_in(tree):
+                raise DataError(
+                    f"{tree}: {', '.join(below)} stand below {tree.name}",
+                    f"put the splits above, such as {next(iter(below))}/{tree.name}/…",
+                )
+    return [(split, root / name) for name, split in splits.items()] or [("", root)]
+
+
+def _splits_in(base: Path) -> dict[str, str]:
+    """Return which folders of a folder are splits, and of which clips."""
+    folders = [path for path in _visible(base) if path.is_dir()]
+    named = [folder for folder in folders if split_of(folder.name)]
+    flat = [folder.name for folder in named if _holds_files_alone(folder)]
+    return split_folders(base, [folder.name for folder in folders], flat)
+
+
+def _holds_files_alone(folder: Path) -> bool:
+    inside = list(_visible(folder))
+    kinds = SOUNDS | PICTURES | VIDEOS
+    return not any(p.is_dir() for p in inside) and any(p.suffix.lower() in kinds for p in inside)
 
 
 def class_folders(root: Path) -> list[str]:
@@ -168,9 +187,9 @@ def _entry(
 
 
 def recording_of(name: str, pattern: re.Pattern[str] | None) -> str:
-    """Return the recording that a clip's stem names by the user's pattern, else the clip itself."""
+    """Return the recording that a clip's stem names by the user's pattern; "" without one."""
     if pattern is None:
-        return name
+        return ""
     found = pattern.search(name.rpartition("/")[2])
     if found is None:
         raise DataError(

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -17,13 +17,16 @@ from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
 from pipelines.signal.video import Pick, read_frames, read_sound
+from pipelines.sources import class_names
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets import _folder_files as files
+from pipelines.sources.datasets import _folder_protocols as protocols
 from pipelines.sources.datasets import _folder_table as tables
-from pipelines.sources.protocols import chosen, chosen_groups
+from pipelines.sources.datasets._folder_protocols import Protocol
 
-VERSION = 1
+VERSION = 2
 LOCAL = "path"
+GROUPS_FROM = "set data.group_pattern, or give a table the column group"
 MAX_CLASSES = 10_000
 SHOWN = 5  # kinds of files
 FEWEST = 3  # clips of a class: one for each split
@@ -36,9 +39,12 @@ def pairs(
     *,
     path: Annotated[str, Field(description="the folder on this machine")],  # noqa: ARG001
     protocol: Annotated[
-        Literal["random", "grouped", "given"],
-        Field(description="clips of each class by seed, whole groups by seed, or as the data say"),
-    ] = "random",
+        Protocol,
+        Field(
+            description="auto: as the data say, else random; random: clips of each class by seed; "
+            "grouped: whole groups by seed; given: as the data say"
+        ),
+    ] = "auto",
     seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
     test_share: Annotated[Share, Field(description="of all clips, for random and grouped")] = 0.2,
     validation_share: Annotated[
@@ -59,25 +65,14 @@ def pairs(
     found = _entries(raw, table)
     labels = classes(raw, table=table)
     _check_classes(found, labels)
-    groups = {e.name: e.group or files.recording_of(e.name, pattern) for e in found}
+    known = {e.name: e.group or files.recording_of(e.name, pattern) for e in found}
     by_label = {e.name: labels.index(e.label) for e in found}
-    usable = [e.name for e in found if not e.fault]
-    if protocol == "given":
-        splits = _given(found, groups, by_label, validation_share, seed)
-    else:
-        if protocol == "grouped" and len(set(groups.values())) == len(groups):
-            raise DataError(
-                f"{raw}: every clip is a group of its own",
-                "give the table a column group, or set data.group_pattern",
-            )
-        whole = groups if protocol == "grouped" else None
-        test = _chosen(usable, whole, by_label, test_share, seed, "test")
-        rest = [name for name in usable if name not in test]
-        validation = _chosen(rest, whole, by_label, validation_share, seed, "validation")
-        splits = dict.fromkeys(rest, "train") | dict.fromkeys(validation, "validation")
-        splits |= dict.fromkeys(test, "test")
+    splits = protocols.sides(
+        found, protocol, known, by_label, test_share=test_share, validation_share=validation_share,
+        seed=seed, raw=raw, is_table=tables.find(raw, table) is not None,
+    )  # fmt: skip
     return [
-        Clip(e.name, splits.get(e.name, "train"), by_label[e.name], groups[e.name], e.audio,
+        Clip(e.name, splits.get(e.name, "train"), by_label[e.name], known[e.name], e.audio,
              e.visual, e.speaker, azimuth_deg=e.azimuth_deg, excluded=e.fault)
         for e in sorted(found)
     ]  # fmt: skip
@@ -96,15 +91,23 @@ def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
             f"{', '.join(names[:5]) or 'no folder'}",
             f"2 to {MAX_CLASSES} are needed, one folder each; docs/datasets/folder.md",
         )
+    class_names.check(names, listed or raw)
     return tuple(names)
 
 
-def remarks(raw: Path, *, table: str | None = None) -> list[str]:
-    """Say how many files of class folders are of kinds that are not read; a table names its own."""
-    if tables.find(raw, table) is not None:
-        return []
-    ignored = files.entries(raw)[1].most_common()
-    kinds = ", ".join(f"{kind} ({n})" for kind, n in ignored[:SHOWN])
+def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = None) -> list[str]:
+    """Say what is not read, and which split is taken. protocol: None says nothing of the split."""
+    listed = tables.find(raw, table)
+    if listed is not None:
+        found, said = tables.read(raw, listed), tables.remarks(listed)
+    else:
+        found, ignored = files.entries(raw)
+        said = _kinds_not_read(ignored)
+    return said + (protocols.remarks(found, protocol, listed) if protocol else [])
+
+
+def _kinds_not_read(ignored: Counter[str]) -> list[str]:
+    kinds = ", ".join(f"{kind} ({n})" for kind, n in ignored.most_common(SHOWN))
     more = f" and {len(ignored) - SHOWN} more kinds" if len(ignored) > SHOWN else ""
     return [f"not read: {kinds}{more}"] if ignored else []
 
@@ -174,37 +177,3 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
             f"data.group_pattern {pattern!r} has no group", "put the recording's name in (…)"
         )
     return compiled
-
-
-def _chosen(
-    names: Sequence[str], groups: dict[str, str] | None, labels: dict[str, int], share: float,
-    seed: int, purpose: str,
-) -> set[str]:  # fmt: skip
-    """Choose clips, or whole groups; at least one clip of each class where clips are chosen."""
-    own = {name: labels[name] for name in names}
-    if groups is not None:
-        return chosen_groups({name: groups[name] for name in names}, own, share, seed, purpose)
-    found = chosen(own, share, seed, purpose)
-    for label in set(own.values()) - {own[name] for name in found}:
-        of_class = {name: label for name in names if own[name] == label}
-        found |= set(sorted(chosen(of_class, 1.0, seed, purpose))[:1])
-    return found
-
-
-def _given(
-    found: Sequence[files.Entry], groups: dict[str, str], labels: dict[str, int], share: float,
-    seed: int,
-) -> dict[str, str]:  # fmt: skip
-    """Take the splits that folders or the table give; validation from training where none is."""
-    splits = {entry.name: entry.split for entry in found}
-    if without := [name for name, split in splits.items() if not split]:
-        raise DataError(
-            f"{len(without)} clips have no split, the first is {without[0]}",
-            "folders train/ and test/, or a column split; or another data.protocol",
-        )
-    if "validation" not in splits.values():
-        training = [e.name for e in found if e.split == "train" and not e.fault]
-        whole = groups if len(set(groups.values())) < len(groups) else None
-        for name in _chosen(training, whole, labels, share, seed, "validation"):
-            splits[name] = "validation"
-    return splits
