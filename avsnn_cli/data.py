@@ -7,6 +7,7 @@ from typing import Any
 from avsnn_cli.render import Reporter
 from pipelines import plan, registry, stages
 from pipelines import recipe as recipes
+from pipelines.cache import class_counts
 from pipelines.errors import AvsnnError, DataError, RecipeError, UsageError
 from pipelines.recipe import Recipe
 from pipelines.sources import acquire
@@ -78,19 +79,32 @@ def prepare(
     what: str, settings: Sequence[str], mirror: Path | None, report: Reporter,
     *, dry_run: bool, force: bool,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Prepare a recipe, or every bundled recipe of a dataset; says where the results are."""
-    done = []
+    """Prepare a recipe, or every bundled recipe of a dataset; says where the results are.
+
+    Ends with the classes and their counts by split; of recipes with the same clips once.
+    """
+    done: list[dict[str, Any]] = []
+    told: dict[tuple[str, ...], str] = {}
     for recipe in _wanted(what, settings, report):
         found = plan.plan_data(recipe)
+        counts: list[class_counts.Row] | None = None
         if not dry_run:
-            stages.prepare(recipe, report, mirror=mirror, force=force)
+            was_there = not force and stages.is_prepared(found)
+            stages.prepare(recipe, report, mirror=mirror, force=force, tell_classes=False)
+            for line in class_counts.remarks(found) if was_there else ():
+                report.say(line)
+            counts = class_counts.of_plan(found)
+            told.setdefault(tuple(class_counts.lines(counts)), recipe.name)
         rows = [("clips", found.clips)]
         rows += [(f"cache {modality}", cache.folder) for modality, cache in found.caches.items()]
         done += [
             {"recipe": recipe.name, "stage": stage, "there": "yes" if path.exists() else "no",
-             "path": str(path)}
+             "path": str(path), **({"classes": counts} if counts and stage == "clips" else {})}
             for stage, path in rows
         ]  # fmt: skip
+    for lines, name in told.items():
+        for line in (f"clips of {name}:", *lines) if len(told) > 1 else lines:
+            report.say(line)
     return done
 
 

@@ -4,6 +4,7 @@ A key is over the stage, its version, the key of what it is made from, and the r
 never over device, paths or runtime. A new version of a stage gives a new key.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ CACHE_VERSION = 4  # 4: sealed receipts
 RUN_VERSION = 1
 # what a trained run does not depend on
 NOT_OF_A_RUN = ("noise", "published", "runtime")
+# it says when to stop, not what comes out
+NOT_OF_THE_DATA = ("max_excluded_share",)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class DataPlan:
     data: Section
     caches: dict[str, CachePlan]
     made_from: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def max_excluded_share(self) -> float:
+        """The share of clips that may be unusable: the recipe's, else the data set's own."""
+        own: float | None = self.data.max_excluded_share  # type: ignore[attr-defined]
+        return self.manifest.max_excluded_share if own is None else own
 
 
 def plan_data(recipe: Recipe) -> DataPlan:
@@ -94,7 +103,7 @@ def plan_data(recipe: Recipe) -> DataPlan:
         if section is not None
     }
     is_local = raw is not None
-    said = recipe.data.model_dump(mode="json")
+    said = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
     if files := {k: v for k, v in made_from.items() if k not in ("stage", "version", "settings")}:
         said["files"] = store.key(files)
     return DataPlan(
@@ -105,7 +114,16 @@ def plan_data(recipe: Recipe) -> DataPlan:
 def data_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the data section without what says only where the files lie: paths are in no key."""
     local = getattr(registry.load("dataset", recipe.data.dataset), "LOCAL", None)
-    return {k: v for k, v in recipe.data.model_dump(mode="json").items() if k != local}
+    left_out = (local, *NOT_OF_THE_DATA)
+    return {k: v for k, v in recipe.data.model_dump(mode="json").items() if k not in left_out}
+
+
+def of_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's plain settings without those that a trained run does not depend on."""
+    kept = {k: v for k, v in settings.items() if k not in NOT_OF_A_RUN}
+    if isinstance(data := kept.get("data"), Mapping):
+        kept["data"] = {k: v for k, v in data.items() if k not in NOT_OF_THE_DATA}
+    return kept
 
 
 def _plan_cache(modality: str, section: Section, dataset: str, clips_key: str) -> CachePlan:
@@ -156,7 +174,7 @@ def run_key(recipe: Recipe) -> str:
             "stage": "train",
             "version": [RUN_VERSION, getattr(model, "VERSION", 1)],
             "caches": {name: plan.folder.name for name, plan in data.caches.items()},
-            "settings": {k: v for k, v in settings.items() if k not in NOT_OF_A_RUN},
+            "settings": of_a_run(settings),
         }
     )
 

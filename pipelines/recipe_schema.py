@@ -17,6 +17,10 @@ class DataInput(Section):
     """Which clips."""
 
     dataset: str = Field(description="Name of a dataset, as `avsnn ls datasets` lists it.")
+    max_excluded_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the clips that may be unusable, in no key; null: the data set's own.",
+    )
 
 
 class AudioInput(Section):

@@ -60,14 +60,21 @@ def is_prepared(plan: DataPlan) -> bool:
 
 
 def prepare(
-    recipe: Recipe, report: Reporter, *, mirror: Path | None = None, force: bool = False
-) -> DataPlan:
+    recipe: Recipe, report: Reporter, *, mirror: Path | None = None, force: bool = False,
+    tell_classes: bool = True,
+) -> DataPlan:  # fmt: skip
     """Make a recipe's clips and caches; returns the plan that says where they are.
+
+    tell_classes: end with the classes and their counts by split, where anything was made.
 
     force: build the caches again, even damaged ones, once sources and device are there.
     """
     plan = plan_data(recipe)
+    from pipelines.cache import class_counts, excluded_share
+
     if not force and is_prepared(plan):
+        excluded_share.check_prepared(plan)
+        class_counts.of_plan(plan)
         report.say(f"prepare: hit, {_names(plan)}")
         return plan
     # a device that is not there is said before anything is downloaded
@@ -90,7 +97,10 @@ def prepare(
         build.make_cache(
             cache, plan, clips, device, recipe.runtime.num_workers, report.advance, report.say
         )
+    counts = class_counts.of_plan(plan)
     report.say(f"prepare: done, {_names(plan)}")
+    for line in class_counts.lines(counts) if tell_classes else ():
+        report.say(line)
     return plan
 
 

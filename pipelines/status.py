@@ -8,7 +8,7 @@ from pipelines import store, yaml_reader
 from pipelines.cache.receipts import are_clips_whole, clips_receipt_path, is_whole
 from pipelines.errors import AvsnnError, DataError
 from pipelines.evaluation.names import noise_result
-from pipelines.plan import NOT_OF_A_RUN, CachePlan, DataPlan, plan_data, run_folder
+from pipelines.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder
 from pipelines.recipe import Recipe, by_path
 from pipelines.sources.acquire import missing
 
@@ -82,8 +82,8 @@ def _train(recipe: Recipe, run: Path) -> Row:
         return _row("train", False, f"{run.name} stopped after {done} of {epochs} epochs")
     others = run.parent.glob(f"{run.name.rpartition('-')[0]}-*/recipe.yaml")
     near = _nearest(
-        _trained_with(recipe.resolved()),
-        ((path.parent.name, _trained_with(_settings(path))) for path in _newest(others)
+        of_a_run(recipe.resolved()),
+        ((path.parent.name, of_a_run(_settings(path))) for path in _newest(others)
          if path.parent != run),
     )  # fmt: skip
     return _row("train", False, near or "not started")
@@ -132,10 +132,6 @@ def _settings(path: Path) -> dict[str, Any]:
         return yaml_reader.scan(path).data
     except AvsnnError:
         return {}
-
-
-def _trained_with(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in settings.items() if k not in NOT_OF_A_RUN}
 
 
 def _other_versions(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Build a recipe's clips and caches, each once, whatever else is running or was killed."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipelines import registry, seal, store
-from pipelines.cache import reuse
+from pipelines.cache import class_counts, excluded_share, reuse
 from pipelines.cache.decode import Reading
 from pipelines.cache.decoded import batches
 from pipelines.cache.receipts import are_clips_whole, clips_of, clips_receipt_path, is_whole
@@ -18,7 +18,7 @@ from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError
 from pipelines.plan import CachePlan, DataPlan, extract_arguments
 from pipelines.signature import keyword_arguments
-from pipelines.sources import leaks
+from pipelines.sources import class_names, leaks
 from pipelines.sources.clips import SPLITS, Clip, write_clips
 
 Say = Callable[[str], None]
@@ -35,10 +35,10 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
         listed: list[Clip] = dataset.pairs(plan.raw, **keyword_arguments(dataset.pairs, plan.data))
         excluded = {clip.id: clip.excluded for clip in listed if clip.excluded}
         clips = [clip for clip in listed if not clip.excluded]
-        _check_share(excluded, len(listed), plan)
-        _check_clips(listed, clips, len(plan.manifest.classes))
+        excluded_share.check(excluded, len(listed), plan)
+        _check_clips(listed, clips, plan.manifest.classes)
         write_clips(plan.clips, listed)
-        found = leaks.audit(clips)
+        found, remarks = leaks.audit(clips), _remarks(dataset, plan)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
         seal.publish(
             clips_receipt_path(plan.clips),
@@ -50,12 +50,13 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
                 "clips": counts,
                 "excluded": excluded,
                 "leak_audit": found,
+                "remarks": remarks,
                 "sha256": store.sha256(plan.clips),
             },
         )
         say(f"clips: {', '.join(f'{n} {split}' for split, n in counts.items())}")
         _say_excluded(excluded, len(listed), say)
-        for line in (*_remarks(dataset, plan), *leaks.sentences(found)):
+        for line in (*remarks, *leaks.sentences(found, getattr(dataset, "GROUPS_FROM", ""))):
             say(line)
         return clips
 
@@ -68,28 +69,25 @@ def _remarks(dataset: ModuleType, plan: DataPlan) -> list[str]:
     return said
 
 
-def _check_clips(listed: list[Clip], clips: list[Clip], classes: int) -> None:
+def _check_clips(listed: list[Clip], clips: list[Clip], classes: Sequence[str]) -> None:
     if len({clip.id for clip in listed}) != len(listed):
         raise DataError("the dataset gives two clips one id", "this is a fault of the dataset")
     for split in SPLITS:
         if not any(clip.split == split for clip in clips):
             raise DataError(f"the split {split!r} has no clips", "check the protocol's settings")
-    if any(not 0 <= clip.label < classes for clip in clips):
+    if any(not 0 <= clip.label < len(classes) for clip in clips):
         raise DataError("a clip's label is not a class of the manifest", "compare the two")
-
-
-def _check_share(excluded: dict[str, str], of: int, plan: DataPlan) -> None:
-    """Stop where more is left out than the dataset's manifest allows."""
-    limit = plan.manifest.max_excluded_share
-    if len(excluded) <= limit * of:
-        return
-    reasons = [f"{name}: {why}" if name not in why else why for name, why in excluded.items()]
-    if len(reasons) == 1:
-        raise DataError(reasons[0], f"{plan.manifest.name} has to be whole: fetch the file again")
-    lines = [f"{len(excluded)} of {of} cannot be used, at most {limit:.1%} may:", *reasons[:SHOWN]]
-    if len(reasons) > SHOWN:
-        lines.append(f"… and {len(reasons) - SHOWN} more")
-    raise DataError("\n".join(lines), f"mend or remove them; {plan.manifest.name} was not prepared")
+    class_names.check(classes, "the data set")
+    class_counts.of_clips(clips, classes)
+    first: dict[tuple[str, str], Clip] = {}
+    for clip in clips:
+        other = first.setdefault((clip.audio, clip.visual), clip)
+        if other.label != clip.label:
+            raise DataError(
+                f"{other.id} and {clip.id} are one pair with two labels: {classes[other.label]} "
+                f"and {classes[clip.label]}",
+                "correct one of them or leave both out",
+            )
 
 
 def _say_excluded(excluded: dict[str, str], of: int, say: Say) -> None:
@@ -167,17 +165,18 @@ def _write_split(
                 good = features.isfinite().flatten(1).all(1).cpu().numpy()
                 for number in np.flatnonzero(~good):
                     refused[names[number]] = "its feature is not finite"
-            _check_share(refused, total, plan)
+            excluded_share.check(refused, total, plan)
             done += len(names)
             advance(f"{path.parent.name} {path.stem}", done, len(sources))
             kept = [name for name, fine in zip(names, good, strict=True) if fine]
             yield Block(kept, features.cpu().numpy()[good], content[good], look[good])
-        _check_share(refused, total, plan)
+        excluded_share.check(refused, total, plan)
 
     stream = blocks()
     first = next(stream, None)
     if first is None:
-        raise DataError(f"{path.stem}: no clip of it can be used", "avsnn download --check")
+        hint = "look into the files" if plan.is_local else "avsnn download --check"
+        raise DataError(f"{path.stem}: no clip of it can be used", hint)
     attributes = {
         "key": cache.folder.name, "split": path.stem, "unit": feature.UNIT,
         "feature": cache.made_from["feature"], "settings": str(cache.made_from["settings"]),

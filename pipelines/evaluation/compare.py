@@ -11,7 +11,7 @@ from pipelines import recipe as recipes
 from pipelines import results
 from pipelines.errors import DataError
 from pipelines.evaluation.metrics import mcnemar_exact, mean_sd
-from pipelines.plan import NOT_OF_A_RUN
+from pipelines.plan import of_a_run
 
 HINT = "avsnn evaluate RUN"
 DOA = ("mae_deg", "below_2_5_deg", "up_to_5_deg")
@@ -53,7 +53,7 @@ def read(run: Path) -> Result:
                 noise[level] = point["accuracy"]
                 if "doa_mae_deg" in point:
                     noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
-    settings = {k: v for k, v in resolved.items() if k not in (*NOT_OF_A_RUN, "seed")}
+    settings = {k: v for k, v in of_a_run(resolved).items() if k != "seed"}
     return Result(run.name, environment["name"], recipes.by_path(settings), resolved["seed"],
                   evaluation, noise, resolved.get("published"), noise_doa,
                   tuple(environment["caches"]))  # fmt: skip

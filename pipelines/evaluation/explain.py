@@ -23,7 +23,7 @@ from pipelines.evaluation.distances import cosine_distances, distances, sorted_b
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.plot_style import write
 from pipelines.evaluation.rasters import Raster, rasters
-from pipelines.plan import NOT_OF_A_RUN, DataPlan
+from pipelines.plan import DataPlan, of_a_run
 from pipelines.recipe import Recipe, by_path
 from pipelines.results import Explanation, Trained, publish, read
 from pipelines.signal.crops import centre_crop
@@ -108,10 +108,7 @@ def run_labels(recipes: Sequence[Recipe], runs: Sequence[str]) -> list[str]:
     runs: the runs' own names, for where that says no difference.
     """
     names = [recipe.name.rpartition("/")[2] for recipe in recipes]
-    settings = [
-        by_path({k: v for k, v in recipe.resolved().items() if k not in NOT_OF_A_RUN})
-        for recipe in recipes
-    ]
+    settings = [by_path(of_a_run(recipe.resolved())) for recipe in recipes]
     labels = []
     for name, own in zip(names, settings, strict=True):
         same = [other for other, called in zip(settings, names, strict=True) if called == name]

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipelines import device as machine
-from pipelines.cache.receipts import excluded, open_rows
+from pipelines.cache.class_counts import usable
+from pipelines.cache.receipts import open_rows
 from pipelines.cache.rows import Rows
 from pipelines.errors import DataError
 from pipelines.plan import DataPlan
@@ -57,12 +58,7 @@ def open_split(plan: DataPlan, clips: Sequence[Clip], name: str) -> Split:
 
     A clip with a source that could not be used is not in the split.
     """
-    left_out = {m: excluded(cache) for m, cache in plan.caches.items()}
-
-    def usable(clip: Clip) -> bool:
-        return not any(getattr(clip, m) in found for m, found in left_out.items())
-
-    chosen = [clip for clip in clips if clip.split == name and usable(clip)]
+    chosen = usable([clip for clip in clips if clip.split == name], plan.caches)
     caches = {m: open_rows(cache, name) for m, cache in plan.caches.items()}
     rows = {}
     for modality, cache in caches.items():

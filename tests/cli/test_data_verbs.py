@@ -64,6 +64,11 @@ def test_prepare_makes_what_it_said_it_would(avsnn, home, undisturbed):
     done = avsnn("prepare", "quickstart", "--json")
     assert done.code == 0 and " clips: 1258 train, 270 validation, 269 test\n" in done.err
     made = json.loads(done.out)
+    classes = made[0].pop("classes")
+    assert [row["class"] for row in classes] == [str(digit) for digit in range(10)]
+    sums = [sum(row[split] for row in classes) for split in ("train", "validation", "test")]
+    assert sums == [1258, 270, 269]
+    assert done.err.rstrip().endswith("all 10   1258         270   269")
     assert made == [row | {"there": "yes"} for row in planned]
     # the other home's caches were made by another process: the same bytes
     assert digests(home / "cache") == digests(undisturbed / "cache") != {}

@@ -179,7 +179,12 @@ def test_every_default_is_written_out(tmp_path: Path) -> None:
     assert resolved == {
         "version": 1,
         "seed": 0,
-        "data": {"dataset": "digits-av", "protocol": "leak-free", "seed": 0},
+        "data": {
+            "dataset": "digits-av",
+            "max_excluded_share": None,
+            "protocol": "leak-free",
+            "seed": 0,
+        },
         "audio": {
             "feature": "stft",
             "sample_rate": 22050,

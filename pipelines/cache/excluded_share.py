@@ -1,0 +1,50 @@
+"""How much of a data set may be unusable before its preparation stops. Imports no torch."""
+
+from collections.abc import Mapping
+
+from pipelines import store
+from pipelines.cache.receipts import excluded
+from pipelines.errors import DataError
+from pipelines.plan import DataPlan
+from pipelines.sources.clips import read_clips
+
+SETTING = "data.max_excluded_share"
+SHOWN = 5
+
+
+def check(left_out: Mapping[str, str], of: int, plan: DataPlan) -> None:
+    """Raise DataError where more is left out than the recipe, or the data set's manifest, allows.
+
+    left_out: the reason by clip or source.
+    """
+    limit, name = plan.max_excluded_share, plan.manifest.name
+    if len(left_out) <= limit * of:
+        return
+    reasons = [f"{what}: {why}" if what not in why else why for what, why in left_out.items()]
+    mend = "mend or remove" if plan.is_local else "fetch again"
+    if len(reasons) == 1:
+        raise DataError(
+            reasons[0],
+            f"{mend} the file, or set {SETTING} above {1 / of:.2g}, the share of this one; "
+            f"it is {limit:g}",
+        )
+    lines = [f"{SETTING}: {len(left_out)} of {of} cannot be used, at most {limit:.1%} may:"]
+    lines += reasons[:SHOWN]
+    if len(reasons) > SHOWN:
+        lines.append(f"… and {len(reasons) - SHOWN} more")
+    raise DataError("\n".join(lines), f"{mend} them, or raise {SETTING}; {name} was not prepared")
+
+
+def check_prepared(plan: DataPlan) -> None:
+    """Raise DataError where what is prepared lacks more than its recipe allows now.
+
+    The limit is in no key: another recipe may have allowed more when it was made.
+    """
+    receipt = plan.clips.with_suffix(".receipt.json")
+    said = store.read_json(receipt) if receipt.exists() else {}
+    left_out: dict[str, str] = said.get("excluded", {})
+    clips = read_clips(plan.clips)
+    check(left_out, len(clips) + len(left_out), plan)
+    for modality, cache in plan.caches.items():
+        sources = {getattr(clip, modality) for clip in clips} - {""}
+        check(excluded(cache), len(sources), plan)
