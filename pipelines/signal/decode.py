@@ -19,7 +19,7 @@ MAX_VALUES = 2**28  # one gibibyte of float32, whatever a small compressed file 
 MAX_CHUNKS = 1000
 MAX_LEVEL = 2.0**31  # the full scale of whole numbers that were stored as floats
 UNKNOWN_SIZE = 0xFFFFFFFF  # what a writer that cannot seek back puts for the length
-HINT = "delete the file and fetch it again, or leave the clip out of the manifest"
+HINT = "put a good copy in its place, or leave the clip out"
 
 
 def read_wav(path: Path, max_seconds: float = 600.0) -> tuple[NDArray[np.float32], int]:

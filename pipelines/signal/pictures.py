@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipelines.errors import DataError
 
 MAX_PIXELS = 1 << 26
-HINT = "delete the file and fetch it again, or leave the clip out"
+HINT = "put a good copy in its place, or leave the clip out"
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 

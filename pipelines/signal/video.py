@@ -28,7 +28,7 @@ MAX_VALUES = 2**28
 # FFmpeg goes by content: a script by a film's name would show another clip's frames, or itself
 # until no file can be opened any more
 CONTAINERS = "asf,avi,flv,matroska,mov,mpeg,mpegts,mpegvideo,ogg,wav"
-HINT = "delete the file and fetch it again, or leave the clip out"
+HINT = "put a good copy in its place, or leave the clip out"
 
 
 def read_frames(
