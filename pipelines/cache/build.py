@@ -23,7 +23,7 @@ from pipelines.sources.clips import SPLITS, Clip, write_clips
 
 Say = Callable[[str], None]
 Advance = Callable[[str, int, int], None]
-SHOWN = 5  # of the sources left out, in the message that stops
+SHOWN = 5  # of the sources left out, each by name
 
 
 def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
