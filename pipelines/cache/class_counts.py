@@ -6,12 +6,11 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from pipelines import store
-from pipelines.cache.receipts import excluded
+from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.errors import DataError
 from pipelines.faults import printable
 from pipelines.plan import CachePlan, DataPlan
-from pipelines.sources.clips import SPLITS, Clip, read_clips
+from pipelines.sources.clips import SPLITS, Clip
 
 SHOWN = 20
 WIDTH = 80
@@ -34,7 +33,7 @@ def of_plan(plan: DataPlan) -> list[Row]:
 
     Raises DataError if training has no clip of a class: a network cannot have learned it.
     """
-    return of_clips(usable(read_clips(plan.clips), plan.caches), plan.manifest.classes)
+    return of_clips(usable(clips_of(plan), plan.caches), plan.manifest.classes)
 
 
 def of_clips(clips: Sequence[Clip], classes: Sequence[str]) -> list[Row]:
@@ -59,9 +58,7 @@ def of_clips(clips: Sequence[Clip], classes: Sequence[str]) -> list[Row]:
 
 def remarks(plan: DataPlan) -> list[str]:
     """Return what the data set said of its files and its split when the clips were made."""
-    receipt = plan.clips.with_suffix(".receipt.json")
-    said: list[str] = store.read_json(receipt).get("remarks", []) if receipt.exists() else []
-    return said
+    return clips_receipt(plan.clips).remarks
 
 
 def lines(rows: Sequence[Row]) -> list[str]:

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-from pipelines import store
-from pipelines.cache.receipts import excluded
+from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.errors import DataError
 from pipelines.plan import DataPlan
-from pipelines.sources.clips import read_clips
 
 SETTING = "data.max_excluded_share"
 SHOWN = 5
@@ -40,10 +38,7 @@ def check_prepared(plan: DataPlan) -> None:
 
     The limit is in no key: another recipe may have allowed more when it was made.
     """
-    receipt = plan.clips.with_suffix(".receipt.json")
-    said = store.read_json(receipt) if receipt.exists() else {}
-    left_out: dict[str, str] = said.get("excluded", {})
-    clips = read_clips(plan.clips)
+    left_out, clips = clips_receipt(plan.clips).excluded, clips_of(plan)
     check(left_out, len(clips) + len(left_out), plan)
     for modality, cache in plan.caches.items():
         sources = {getattr(clip, modality) for clip in clips} - {""}

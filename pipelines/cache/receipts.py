@@ -74,7 +74,9 @@ class ClipsReceipt(_Strict):
     seal: Sha256
     artefact: str
     sha256: Sha256
+    clips: dict[str, int]
     excluded: dict[str, str]
+    remarks: list[str] = []
 
 
 Receipt = TypeVar("Receipt", CacheReceipt, ClipsReceipt)
@@ -146,12 +148,16 @@ def excluded(plan: CachePlan) -> dict[str, str]:
     return cache_receipt(plan).excluded
 
 
+def clips_receipt(clips: Path) -> ClipsReceipt:
+    """Return the receipt of a clips manifest, checked. Raises DataError if it is damaged."""
+    return read_receipt(clips_receipt_path(clips), ClipsReceipt, clips.name)
+
+
 def are_clips_whole(clips: Path) -> bool:
     """Check whether clips and their receipt are there. Raises DataError if they do not fit."""
     if not (clips.exists() and clips_receipt_path(clips).exists()):
         return False
-    receipt = read_receipt(clips_receipt_path(clips), ClipsReceipt, clips.name)
-    if store.sha256_once(clips) != receipt.sha256:
+    if store.sha256_once(clips) != clips_receipt(clips).sha256:
         raise DataError(f"{clips} is not what avsnn wrote: it has another hash", HINT)
     return True
 

@@ -100,7 +100,7 @@ def test_a_flipped_bit_is_found_before_it_is_trained_on(avsnn, prepared):
     rows = json.loads(avsnn("cache", "verify", "--json").out)
     states = {(row["cache"], row["file"]): row["state"] for row in rows}
     assert states.pop((f"digits-av/{file.parent.name}", "train.h5")) == "damaged"
-    assert len(states) == 5 and set(states.values()) == {"good"}
+    assert len(states) == 7 and set(states.values()) == {"good"}
     said = avsnn("train", "quickstart", "--quiet")
     assert said.code == 4 and said.first.startswith(f"error: cache {file} is damaged")
 
