@@ -11,6 +11,7 @@ from types import FrameType
 
 from pipelines import registry, store
 from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
+from pipelines.look import one_look
 
 OWN = ("avsnn_cli", "pipelines")
 MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -48,7 +49,7 @@ def _run(arguments: list[str]) -> int:
         app(prog_name="avsnn")
     command = typer.main.get_command(app)
     try:
-        with command.make_context("avsnn", arguments) as context:
+        with one_look(), command.make_context("avsnn", arguments) as context:
             command.invoke(context)
     except typer.Exit as end:
         return int(end.exit_code)

@@ -1,7 +1,8 @@
 """What a recipe leads to: the key and the place of each artefact, without making any.
 
 A key is over the stage, its version, the key of what it is made from, and the resolved settings;
-never over device, paths or runtime. A new version of a stage gives a new key.
+the code that makes it (see source_code); never over device, paths or runtime. A new version of a
+stage gives a new key.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,11 @@ from typing import Any
 
 from pipelines import registry, results, store
 from pipelines.errors import DataError
+from pipelines.look import anew, look
 from pipelines.recipe import Recipe
+from pipelines.run_code import code_of_run
 from pipelines.signature import Section, keyword_arguments, keyword_only
+from pipelines.source_code import code_of
 from pipelines.sources import manifest as manifests
 from pipelines.sources.acquire import raw_folder
 from pipelines.sources.manifest import DatasetManifest
@@ -46,7 +50,8 @@ class DataPlan:
     """Clips and caches of a recipe.
 
     manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
-    is the user's own, read in place. made_from: the settings, and a hash of the files that count.
+    is the user's own, read in place. made_from: the settings, a hash of the files that count, and
+    those of the code. own_files: a hash of each file or folder of the user's, read in place.
     """
 
     manifest: DatasetManifest
@@ -56,6 +61,7 @@ class DataPlan:
     data: Section
     caches: dict[str, CachePlan]
     made_from: dict[str, Any] = field(default_factory=dict)
+    own_files: dict[str, str] = field(default_factory=dict)
 
     @property
     def max_excluded_share(self) -> float:
@@ -71,44 +77,51 @@ def plan_data(recipe: Recipe) -> DataPlan:
     """
     name = recipe.data.dataset
     module = registry.load("dataset", name)
-    manifest, raw = manifests.load(name), None
+    manifest, raw = look(manifests.load, name), None
+    code = code_of(module.__name__)
+    own_files: dict[str, str] = {}
     made_from: dict[str, Any] = {
         "stage": "clips",
         "version": [CLIPS_VERSION, module.VERSION, manifest.version],
         "settings": data_settings(recipe),
+        "code": code,
     }
     if hasattr(module, "LOCAL"):
         raw = Path(getattr(recipe.data, module.LOCAL)).expanduser().absolute()
         if not raw.is_dir():
             raise DataError(f"{raw} is not a folder", f"set data.{module.LOCAL}")
         # the files may change under an unchanged recipe: then they are other clips
-        made_from["fingerprint"] = module.fingerprint(raw)
+        own_files["fingerprint"] = look(module.fingerprint, raw)
     for setting in getattr(module, "IN_PLACE", ()):
         if path := getattr(recipe.data, setting):  # "" would be the working folder
-            made_from[setting] = store.fingerprint(Path(path).expanduser())
+            own_files[setting] = look(store.fingerprint, Path(path).expanduser())
+    made_from |= own_files
     if hasattr(module, "present"):
-        there = module.present(raw or raw_folder(manifest),
-                               **keyword_arguments(module.present, recipe.data))  # fmt: skip
+        there = look(module.present, raw or raw_folder(manifest),
+                     **keyword_arguments(module.present, recipe.data))  # fmt: skip
         if there is not None:
             made_from["present"] = there
     if hasattr(module, "classes"):
-        found = module.classes(raw or raw_folder(manifest),
-                               **keyword_arguments(module.classes, recipe.data))  # fmt: skip
+        found = look(module.classes, raw or raw_folder(manifest),
+                     **keyword_arguments(module.classes, recipe.data))  # fmt: skip
         manifest = manifest.model_copy(update={"classes": found})
     clips_key = store.key(made_from)
     clips = store.home() / "manifests" / f"{name}-{clips_key}.jsonl"
     caches = {
-        modality: _plan_cache(modality, section, name, clips_key)
+        modality: _plan_cache(modality, section, name, clips_key, module.__name__)
         for modality, section in (("audio", recipe.audio), ("visual", recipe.visual))
         if section is not None
     }
     is_local = raw is not None
     said = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
-    if files := {k: v for k, v in made_from.items() if k not in ("stage", "version", "settings")}:
+    of_us = ("stage", "version", "settings", "code")
+    if files := {k: v for k, v in made_from.items() if k not in of_us}:
         said["files"] = store.key(files)
+    said["code"] = code
     return DataPlan(
-        manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said
-    )
+        manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said,
+        own_files,
+    )  # fmt: skip
 
 
 def data_settings(recipe: Recipe) -> dict[str, Any]:
@@ -126,7 +139,23 @@ def of_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _plan_cache(modality: str, section: Section, dataset: str, clips_key: str) -> CachePlan:
+def check_unchanged(recipe: Recipe, plan: DataPlan) -> None:
+    """Raise DataError if the user's files are no longer those that a plan was made of.
+
+    To be asked after they were read: what changed meanwhile would be under a key that is not its.
+    """
+    with anew():
+        now = plan_data(recipe)
+    if now.own_files != plan.own_files:
+        raise DataError(
+            f"the files of {plan.manifest.name} in {plan.raw} changed while they were read",
+            "run the same command again when nothing writes there",
+        )
+
+
+def _plan_cache(
+    modality: str, section: Section, dataset: str, clips_key: str, reader: str
+) -> CachePlan:
     feature: str = section.feature  # type: ignore[attr-defined]
     module = registry.load("feature", feature)
     settings = {name: getattr(section, name) for name in keyword_only(module.extract)}
@@ -138,6 +167,7 @@ def _plan_cache(modality: str, section: Section, dataset: str, clips_key: str) -
         "clips": clips_key,
         "feature": feature,
         "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+        "code": code_of(module.__name__, reader, "pipelines.cache.build"),
     }
     folder = store.home() / "cache" / dataset / f"{feature}-{store.key(made_from)}"
     return CachePlan(modality, folder, section, made_from)
@@ -164,10 +194,13 @@ def check_same_data(run: Path, plan: DataPlan) -> None:
         )
 
 
-def run_key(recipe: Recipe) -> str:
-    """Return the key of a training run: all settings but noise, published figures and runtime."""
+def run_key(recipe: Recipe, data: DataPlan | None = None) -> str:
+    """Return the key of a training run: all settings but noise, published figures and runtime.
+
+    data: the recipe's plan, where it is known.
+    """
     settings = recipe.resolved() | {"data": data_settings(recipe)}
-    data = plan_data(recipe)
+    data = data or plan_data(recipe)
     model = registry.load("model", recipe.model.name)
     return store.key(
         {
@@ -175,10 +208,11 @@ def run_key(recipe: Recipe) -> str:
             "version": [RUN_VERSION, getattr(model, "VERSION", 1)],
             "caches": {name: plan.folder.name for name, plan in data.caches.items()},
             "settings": of_a_run(settings),
+            "code": code_of_run(recipe, data),
         }
     )
 
 
-def run_folder(recipe: Recipe) -> Path:
-    """Return the folder of a recipe's run: runs/<recipe>-<key>."""
-    return store.home() / "runs" / f"{recipe.name.replace('/', '-')}-{run_key(recipe)}"
+def run_folder(recipe: Recipe, data: DataPlan | None = None) -> Path:
+    """Return the folder of a recipe's run: runs/<recipe>-<key>. data: as of run_key."""
+    return store.home() / "runs" / f"{recipe.name.replace('/', '-')}-{run_key(recipe, data)}"

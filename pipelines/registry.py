@@ -48,11 +48,16 @@ def closest(name: str, known: list[str]) -> str:
     return f"known: {', '.join(known[:SHOWN])}{more}"
 
 
+def module_name(kind: str, name: str) -> str:
+    """Return the name of the module that is the thing."""
+    return f"{PACKAGES[kind]}.{name.replace('-', '_')}"
+
+
 def load(kind: str, name: str) -> ModuleType:
     """Import the module that is the thing. Raises UsageError with the nearest name."""
     if name not in names(kind):
         raise UsageError(f"no {kind} {name!r}", closest(name, names(kind)))
-    return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}")
+    return importlib.import_module(module_name(kind, name))
 
 
 def bundled(folder: str) -> Path:

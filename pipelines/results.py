@@ -53,6 +53,7 @@ class Environment(_File):
     cache_contents: list[Sha256] | None = None
     versions: dict[str, Any] = {}
     machine: dict[str, Any] = {}
+    code: dict[str, str] | None = None  # hashes by file; runs of before have none
 
 
 class _Selected(_Said):

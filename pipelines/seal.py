@@ -48,7 +48,7 @@ def read(path: Path, hint: str) -> dict[str, Any]:
 
 def _holds(content: Mapping[str, Any]) -> bool:
     try:
-        return content[SEAL] == of(content)
+        return bool(content[SEAL] == of(content))
     except (ValueError, TypeError, RecursionError):
         return False
 

@@ -9,6 +9,7 @@ import os.path
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,9 +18,16 @@ from pipelines import recipe as recipes
 from pipelines import results, store
 from pipelines.errors import DataError, UsageError
 from pipelines.faults import show
-from pipelines.plan import DataPlan, check_same_data, plan_data, run_folder
+from pipelines.plan import (
+    DataPlan,
+    check_same_data,
+    check_unchanged,
+    plan_data,
+    run_folder,
+)
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
+from pipelines.run_code import check_same_code, code_of_run
 from pipelines.sources.acquire import acquire
 
 if TYPE_CHECKING:
@@ -61,15 +69,15 @@ def is_prepared(plan: DataPlan) -> bool:
 
 def prepare(
     recipe: Recipe, report: Reporter, *, mirror: Path | None = None, force: bool = False,
-    tell_classes: bool = True,
+    tell_classes: bool = True, plan: DataPlan | None = None,
 ) -> DataPlan:  # fmt: skip
     """Make a recipe's clips and caches; returns the plan that says where they are.
 
-    tell_classes: end with the classes and their counts by split, where anything was made.
-
-    force: build the caches again, even damaged ones, once sources and device are there.
+    force: build clips and caches again, even damaged ones, once sources and device are there.
+    tell_classes: end with the classes and their counts by split, where anything was made. plan:
+    the recipe's, where it is known. Raises DataError if files of the user's change meanwhile.
     """
-    plan = plan_data(recipe)
+    plan = plan or plan_data(recipe)
     from pipelines.cache import class_counts, excluded_share
 
     if not force and is_prepared(plan):
@@ -77,6 +85,10 @@ def prepare(
         class_counts.of_plan(plan)
         report.say(f"prepare: hit, {_names(plan)}")
         return plan
+    from pipelines.status import why_not_prepared
+
+    for reason in why_not_prepared(plan):
+        report.say(f"prepare: {reason}")
     # a device that is not there is said before anything is downloaded
     device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
     if not plan.is_local:
@@ -92,11 +104,13 @@ def prepare(
         for cache in plan.caches.values():
             with store.lock(cache.folder, waiting=report.say, what=f"cache {cache.folder.name}"):
                 store.remove(cache.folder)
-    clips = build.make_clips(plan, report.say)
+    unchanged = partial(check_unchanged, recipe, plan)
+    clips = build.make_clips(plan, report.say, unchanged)
     for cache in plan.caches.values():
         build.make_cache(
-            cache, plan, clips, device, recipe.runtime.num_workers, report.advance, report.say
-        )
+            cache, plan, clips, device, recipe.runtime.num_workers, report.advance, report.say,
+            unchanged,
+        )  # fmt: skip
     counts = class_counts.of_plan(plan)
     report.say(f"prepare: done, {_names(plan)}")
     for line in class_counts.lines(counts) if tell_classes else ():
@@ -115,12 +129,17 @@ def train(
 
     Raises LockedError if another process trains the same recipe.
     """
-    run = run_folder(recipe)
+    plan = plan_data(recipe)
+    run = run_folder(recipe, plan)
     with store.lock(run, what=f"run {run.name}"):
         if not fresh and (run / "trained.json").exists():
             results.read(run / "trained.json", results.Trained)
             report.say(f"train: hit, {run.name}")
             return run
+        from pipelines.status import why_not_trained
+
+        if reason := why_not_trained(recipe, run, plan):
+            report.say(f"train: {reason}")
         device = machine.choose(
             recipe.runtime.device, threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
@@ -133,9 +152,10 @@ def train(
         if fresh:
             store.remove(run)
         report.log_to(run / LOG)
-        plan = prepare(recipe, report, mirror=mirror)
+        # loaded before hours of preparing: what runs is the code that the key was made of
         from pipelines.training.loop import train as train_network
 
+        prepare(recipe, report, mirror=mirror, plan=plan)
         _describe(run, recipe, plan, machine.description(device))
         chosen = train_network(recipe, plan, run, device, report)
         report.say(
@@ -165,6 +185,7 @@ def _describe(run: Path, recipe: Recipe, plan: DataPlan, description: dict[str, 
         "caches": [cache.folder.name for cache in plan.caches.values()],
         "clips_sha256": receipts[0].clips_sha256,
         "cache_contents": [receipt.content_sha256 for receipt in receipts],
+        "code": code_of_run(recipe, plan),
         "versions": store.versions(),
         "machine": description,
     }
@@ -203,17 +224,22 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
 def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
     """Return the plan of a trained run, its caches made again if they are gone.
 
-    Raises DataError if it is not trained, or its data are no longer those of the training.
+    Raises DataError if it is not trained, or its code or data are no longer those of the training.
     """
-    if not (run / "trained.json").exists():
-        raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
+    _check_trained(run)
     plan = plan_data(recipe)
+    check_same_code(run, recipe, plan)
     check_same_data(run, plan)
-    plan = plan if is_prepared(plan) else prepare(recipe, report)
+    plan = plan if is_prepared(plan) else prepare(recipe, report, plan=plan)
     from pipelines.cache.receipts import check_same_content
 
     check_same_content(run, plan)
     return plan
+
+
+def _check_trained(run: Path) -> None:
+    if not (run / "trained.json").exists():
+        raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
 
 
 def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False) -> dict[str, Any]:
@@ -308,7 +334,7 @@ def explain(
     with ExitStack() as locks:
         for _, run in unique:
             locks.enter_context(store.lock(run, what=f"run {run.name}"))
-        ready = [(recipe, _ready(recipe, run, report), run) for recipe, run in unique]
+            _check_trained(run)
         from pipelines.evaluation import explain as explaining
 
         runs = [run for _, run in unique]
@@ -317,6 +343,7 @@ def explain(
             for result in results:
                 explaining.report_left_out(result, report.say)
         else:
+            ready = [(recipe, _ready(recipe, run, report), run) for recipe, run in unique]
             runtime = unique[0][0].runtime
             device = machine.choose(runtime.device, threads=runtime.threads)
             results = explaining.explain(ready, device, report.say)

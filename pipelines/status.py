@@ -1,6 +1,6 @@
 """`avsnn status`: whether each stage of a recipe is done, and what keeps it from being a hit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,15 @@ from pipelines import store, yaml_reader
 from pipelines.cache.receipts import are_clips_whole, clips_receipt_path, is_whole
 from pipelines.errors import AvsnnError, DataError
 from pipelines.evaluation.names import noise_result
+from pipelines.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
 from pipelines.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder
-from pipelines.recipe import Recipe, by_path
+from pipelines.recipe import Recipe
+from pipelines.run_code import code_of_run, other_code
 from pipelines.sources.acquire import missing
 
 Row = dict[str, str]
-SHOWN_DIFFERENCES = 3
 COMPARED = 50
+NOT_MADE = "not made yet"
 
 
 def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
@@ -22,15 +24,32 @@ def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
 
     run: its folder; None for where the recipe would be trained.
     """
-    plan, run = plan_data(recipe), run or run_folder(recipe)
+    plan = plan_data(recipe)
+    run = run or run_folder(recipe, plan)
+    other = _other_code(run, recipe, plan)
     return [
         _download(plan),
         _clips(plan),
         *(_cache(cache) for cache in plan.caches.values()),
-        _train(recipe, run),
-        _evaluate(run),
-        _noise(recipe, run),
+        _train(recipe, run, plan, other),
+        _evaluate(run, other),
+        _noise(recipe, run, other),
     ]
+
+
+def why_not_prepared(plan: DataPlan) -> list[str]:
+    """Say why what is to be prepared is not there, where something near it is."""
+    rows = [_clips(plan), *(_cache(cache) for cache in plan.caches.values())]
+    return [
+        f"{row['stage']}: {row['detail']}"
+        for row in rows if row["state"] == "miss" and row["detail"] != NOT_MADE
+    ]  # fmt: skip
+
+
+def why_not_trained(recipe: Recipe, run: Path, plan: DataPlan) -> str:
+    """Say that a run with these settings is there, and why it is not this one; else ""."""
+    said = "" if run.exists() else _nearest_run(recipe, run, plan)
+    return "" if said.startswith(OTHER_SETTINGS) else said
 
 
 def _row(stage: str, hit: bool, detail: str) -> Row:
@@ -54,8 +73,8 @@ def _clips(plan: DataPlan) -> Row:
     except DataError as error:
         return _row("clips", False, error.message)
     others = plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json")
-    near = _nearest(plan.made_from, ((path.stem, _made_from(path)) for path in _newest(others)))
-    return _row("clips", False, near.replace(".receipt", "") or "not made yet")
+    near = nearest(plan.made_from, ((path.stem, _made_from(path)) for path in _newest(others)))
+    return _row("clips", False, near.replace(".receipt", "") or NOT_MADE)
 
 
 def _cache(plan: CachePlan) -> Row:
@@ -69,43 +88,70 @@ def _cache(plan: CachePlan) -> Row:
         return _row(stage, False, f"{plan.folder.name} was not finished")
     others = plan.folder.parent.glob(f"{plan.made_from['feature']}-*/receipt.json")
     known = ((path.parent.name, _made_from(path)) for path in _newest(others))
-    return _row(stage, False, _nearest(plan.made_from, known) or "not made yet")
+    return _row(stage, False, nearest(plan.made_from, known) or NOT_MADE)
 
 
-def _train(recipe: Recipe, run: Path) -> Row:
+def _train(recipe: Recipe, run: Path, plan: DataPlan, other: str) -> Row:
     metrics, epochs = run / "metrics.jsonl", recipe.train.epochs
     done = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
     if (run / "trained.json").exists():
         detail = f"{run.name}, {done} of {epochs} epochs" + _other_versions(run / "trained.json")
+        detail += f", with {other}" if other else ""
         return _row("train", True, detail)
     if any(run.glob("checkpoint-*")):
         return _row("train", False, f"{run.name} stopped after {done} of {epochs} epochs")
+    return _row("train", False, _nearest_run(recipe, run, plan) or "not started")
+
+
+def _nearest_run(recipe: Recipe, run: Path, plan: DataPlan) -> str:
     others = run.parent.glob(f"{run.name.rpartition('-')[0]}-*/recipe.yaml")
-    near = _nearest(
-        of_a_run(recipe.resolved()),
-        ((path.parent.name, of_a_run(_settings(path))) for path in _newest(others)
-         if path.parent != run),
-    )  # fmt: skip
-    return _row("train", False, near or "not started")
+    wanted = of_a_run(recipe.resolved()) | {
+        CODE: code_of_run(recipe, plan), CACHES: [c.folder.name for c in plan.caches.values()],
+    }  # fmt: skip
+    known = (
+        (path.parent.name, settings | _beside(path, CODE, CACHES))
+        for path in _newest(others)
+        if path.parent != run and (settings := of_a_run(_settings(path)))
+    )
+    return nearest(wanted, known)
 
 
-def _evaluate(run: Path) -> Row:
+def _beside(recipe: Path, *names: str) -> dict[str, Any]:
+    """Read parts of the env.json beside a run's recipe; {} where there is none to read."""
+    try:
+        found = store.read_json(recipe.with_name("env.json"))
+        return {name: found[name] for name in names if name in found}
+    except (AvsnnError, TypeError):
+        return {}
+
+
+def _other_code(run: Path, recipe: Recipe, plan: DataPlan) -> str:
+    """Say in what the code of a trained run is another one; "" if it is not, or is not readable."""
+    try:
+        return other_code(run, recipe, plan) if (run / "trained.json").exists() else ""
+    except DataError:
+        return ""
+
+
+def _evaluate(run: Path, other: str) -> Row:
     if (run / "eval.json").exists():
         return _row("evaluate", True, "eval.json")
-    return _row("evaluate", False, _after_training(run))
+    return _row("evaluate", False, _after_training(run, other))
 
 
-def _noise(recipe: Recipe, run: Path) -> Row:
+def _noise(recipe: Recipe, run: Path, other: str) -> Row:
     path, wanted = run / f"{noise_result(recipe.noise)}.json", recipe.noise.model_dump(mode="json")
     if _part(path, "noise") == wanted:
         return _row("noise-eval", True, path.name)
     if path.exists():
         return _row("noise-eval", False, f"{path.name} is damaged")
     others = ((other.name, _part(other, "noise")) for other in _newest(run.glob("noise-*.json")))
-    return _row("noise-eval", False, _nearest(wanted, others) or _after_training(run))
+    return _row("noise-eval", False, nearest(wanted, others) or _after_training(run, other))
 
 
-def _after_training(run: Path) -> str:
+def _after_training(run: Path, other: str) -> str:
+    if other:
+        return f"not possible: trained with {other}"
     return "not done yet" if (run / "trained.json").exists() else "waits for train"
 
 
@@ -139,30 +185,3 @@ def _other_versions(path: Path) -> str:
     made, now = _part(path, "versions"), store.versions()
     other = [f"{k} {v} (now {now.get(k)})" for k, v in made.items() if now.get(k) != v]
     return f", made with {', '.join(other)}" if other else ""
-
-
-def _nearest(wanted: Mapping[str, Any], known: Iterable[tuple[str, dict[str, Any]]]) -> str:
-    """Say which of the known artefacts is nearest, and in what it differs; "" if there is none."""
-    found = [(name, _differences(wanted, settings)) for name, settings in known if settings]
-    if not found:
-        return ""
-    name, differences = min(found, key=lambda pair: len(pair[1]))
-    if not differences:
-        return f"{name} is of another version of this stage or of an earlier one"
-    return f"not with these settings; {name} has {_said(differences)}"
-
-
-def _said(differences: list[str]) -> str:
-    more = len(differences) - SHOWN_DIFFERENCES
-    shown = ", ".join(differences[:SHOWN_DIFFERENCES])
-    return f"{shown} and {more} more" if more > 0 else shown or "nothing to compare"
-
-
-def _differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """List "a.b 3, not 4" for each setting that differs."""
-    one, other = by_path(wanted), by_path(found)
-    return [
-        f"{name} {other.get(name, 'absent')}, not {one.get(name, 'absent')}"
-        for name in {**one, **other}
-        if one.get(name, "absent") != other.get(name, "absent")
-    ]

@@ -11,6 +11,7 @@ from typing import Any
 from pipelines import recipe as recipes
 from pipelines import stages, store
 from pipelines.errors import AvsnnError, DataError, LockedError, UsageError
+from pipelines.look import one_look
 from pipelines.plan import run_folder
 from pipelines.recipe import Recipe
 
@@ -93,6 +94,7 @@ def name_of(points: Sequence[Point]) -> str:
     return f"{first}-{store.key({'sweep': [asdict(point) for point in points]})}"
 
 
+@one_look()
 def record(points: Sequence[Point], name: str | None = None) -> Path:
     """Write down which runs make up a sweep; returns the file, `sweeps/<name>.json`.
 
@@ -108,6 +110,7 @@ def record(points: Sequence[Point], name: str | None = None) -> Path:
     return path
 
 
+@one_look()
 def run(
     points: Sequence[Point],
     more: Sequence[str],

@@ -23,11 +23,15 @@ from pipelines.sources.clips import SPLITS, Clip, write_clips
 
 Say = Callable[[str], None]
 Advance = Callable[[str, int, int], None]
+Check = Callable[[], None]
 SHOWN = 5  # of the sources left out, each by name
 
 
-def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
-    """Read the manifest of a plan, or pair and split the dataset and publish it."""
+def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
+    """Read the manifest of a plan, or pair and split the dataset and publish it.
+
+    unchanged: raises DataError if the files that were listed are no longer those of the plan.
+    """
     with store.lock(plan.clips, waiting=say, what=plan.clips.name):
         if are_clips_whole(plan.clips):
             return clips_of(plan)
@@ -37,6 +41,7 @@ def make_clips(plan: DataPlan, say: Say) -> list[Clip]:
         clips = [clip for clip in listed if not clip.excluded]
         excluded_share.check(excluded, len(listed), plan)
         _check_clips(listed, clips, plan.manifest.classes)
+        unchanged()
         write_clips(plan.clips, listed)
         found, remarks = leaks.audit(clips), _remarks(dataset, plan)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
@@ -104,11 +109,13 @@ def sources_of(clips: list[Clip], split: str, modality: str) -> list[str]:
 
 def make_cache(
     cache: CachePlan, plan: DataPlan, clips: list[Clip], device: torch.device,
-    workers: int | None, advance: Advance, say: Say,
+    workers: int | None, advance: Advance, say: Say, unchanged: Check,
 ) -> None:  # fmt: skip
     """Build the files of a cache that are not there yet, then its receipt.
 
-    Raises DataError if a file that the receipt knows has another size: nothing is overwritten.
+    unchanged: raises DataError if the files that were read are no longer those of the plan; then
+    nothing stays. Raises DataError if a file that the receipt knows has another size: nothing is
+    overwritten.
     """
     with store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"):
         if is_whole(cache):
@@ -124,6 +131,11 @@ def make_cache(
                 _write_split(path, cache, plan, sources[split], refused, total, device,
                              workers, advance)  # fmt: skip
             files[path.name] = path
+        try:
+            unchanged()
+        except DataError:
+            store.remove(cache.folder)
+            raise
         found = reuse.audit({split: cache.folder / f"{split}.h5" for split in SPLITS})
         made_from = {**cache.made_from, "statistics": _statistics(cache.folder / "train.h5")}
         excluded = reuse.not_cached(sources, files, refused)

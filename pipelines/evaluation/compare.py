@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pipelines import recipe as recipes
-from pipelines import results
+from pipelines import results, store
 from pipelines.errors import DataError
 from pipelines.evaluation.metrics import mcnemar_exact, mean_sd
 from pipelines.plan import of_a_run
@@ -22,6 +22,7 @@ class Result(NamedTuple):
 
     noise: accuracy by level. noise_doa: the azimuth's errors by level, where there are any.
     caches: what it was trained on; files that changed since make others under the same settings.
+    code: a hash of what it was trained with, "" where no record was kept.
     """
 
     run: str
@@ -33,6 +34,7 @@ class Result(NamedTuple):
     published: dict[str, Any] | None
     noise_doa: Mapping[str, dict[str, float]] = MappingProxyType({})
     caches: tuple[str, ...] = ()
+    code: str = ""
 
 
 def read(run: Path) -> Result:
@@ -56,11 +58,12 @@ def read(run: Path) -> Result:
     settings = {k: v for k, v in of_a_run(resolved).items() if k != "seed"}
     return Result(run.name, environment["name"], recipes.by_path(settings), resolved["seed"],
                   evaluation, noise, resolved.get("published"), noise_doa,
-                  tuple(environment["caches"]))  # fmt: skip
+                  tuple(environment["caches"]),
+                  store.key(code) if (code := environment.get("code")) else "")  # fmt: skip
 
 
 def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
-    """Return a row for each system: recipe, settings and data, whatever the seed; the best first.
+    """Return a row for each system: recipe, settings, data, code; any seed; the best first.
 
     accuracy: mean over seeds, sd (n - 1; None for one seed), accuracies: by seed. n: test clips.
     mcnemar_p: against the best row of the same test clips, exact, two-sided, the largest over the
@@ -72,7 +75,7 @@ def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
     groups: dict[str, list[Result]] = defaultdict(list)
     unique: dict[tuple[str, str], Result] = {}
     for result in found:
-        made_of = [result.recipe, result.settings, result.caches]
+        made_of = [result.recipe, result.settings, result.caches, result.code]
         unique.setdefault((json.dumps(made_of, sort_keys=True, default=str), result.run), result)
     for (key, _), result in unique.items():
         while result.seed in (other.seed for other in groups[key]):  # trained by another version

@@ -21,7 +21,7 @@ from pipelines.training import checkpoint
 from pipelines.training.batches import loader, open_split
 from pipelines.training.infer import Predictions, predict
 from pipelines.training.inputs import Inputs
-from pipelines.training.loop import autocast_of, build_model
+from pipelines.training.network import autocast_of, build_model
 
 
 def trained_model(

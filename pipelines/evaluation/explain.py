@@ -30,7 +30,7 @@ from pipelines.signal.crops import centre_crop
 from pipelines.training.batches import Batch, Split, evenly, in_order, loader, open_split
 from pipelines.training.infer import by_name, call
 from pipelines.training.inputs import Inputs
-from pipelines.training.loop import autocast_of
+from pipelines.training.network import autocast_of
 
 FOLDER, RESULT = "explained", "distances.json"
 # clips in the matrix, classes in the maps, layers in the raster

@@ -32,7 +32,7 @@ from pipelines.sources.clips import Clip
 from pipelines.training.batches import Batch, evenly, loader, open_split
 from pipelines.training.infer import predict
 from pipelines.training.inputs import Inputs
-from pipelines.training.loop import autocast_of
+from pipelines.training.network import autocast_of
 
 Advance = Callable[[str, int, int], None]
 
@@ -52,7 +52,7 @@ def noise_sweep(
             f"{run.name} has no {noise.modality} input to put noise on",
             f"--modality {next(iter(split.caches))}",
         )
-    waveforms = inputs.waveforms(split.caches["audio"].sources) if on_audio else None
+    waveforms = inputs.waveforms(split.caches["audio"]) if on_audio else None
     points = []
     levels = noise.snr_db.levels()
     noisy = partial(

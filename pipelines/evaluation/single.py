@@ -17,7 +17,7 @@ from pipelines.snn.doa import decode as decode_azimuth
 from pipelines.training.batches import Batch
 from pipelines.training.infer import call
 from pipelines.training.inputs import Inputs
-from pipelines.training.loop import autocast_of
+from pipelines.training.network import autocast_of
 
 ANY_FILES = "folder"  # the data set whose readers take any sound, image or video
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from pipelines import registry
 from pipelines.cache.decode import Reading
 from pipelines.cache.decoded import batches
 from pipelines.cache.receipts import cache_receipt, open_rows
+from pipelines.cache.rows import Rows
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError, UsageError
 from pipelines.plan import DataPlan, extract_arguments
@@ -121,11 +123,11 @@ class Inputs:
         features: Tensor = feature.extract(noise(waveforms), **arguments)
         return features.half()
 
-    def waveforms(self, sources: list[str]) -> Tensor:
-        """Decode sources at the recipe's rate and length: (n, [M,] samples) on the device.
+    def waveforms(self, rows: Rows) -> Tensor:
+        """Decode a cache's sources at the recipe's rate and length: (n, [M,] samples).
 
-        Raises UsageError where the audio input is no waveform, DataError for a source that could
-        be decoded when the cache was built and no longer can.
+        On the device. Raises UsageError where the audio input is no waveform, DataError for a
+        source that is not what it was when the cache was built, or can no longer be decoded.
         """
         cache = self.plan.caches["audio"]
         feature = registry.load("feature", cache.made_from["feature"])
@@ -141,12 +143,23 @@ class Inputs:
         workers = worker_count(self.recipe.runtime.num_workers)
         refused: dict[str, str] = {}
         found = batches(
-            decode_all(reading, sources, workers), reading,
+            decode_all(reading, rows.sources, workers), reading,
             sample_rate=settings.sample_rate, refused=refused, device=self.device,
         )  # fmt: skip
-        parts = [batch.data for batch in found]
+        parts, content = list[Tensor](), list[np.ndarray]()
+        for batch in found:
+            parts.append(batch.data)
+            content.append(batch.content)
         for source, reason in refused.items():
             raise DataError(f"{source}: {reason}", f"avsnn download {self.plan.manifest.name}")
+        # noise would be put on a sound whose clean feature is another one
+        others = np.flatnonzero(np.concatenate(content) != rows.content)
+        if len(others):
+            raise DataError(
+                f"{rows.sources[others[0]]}: has changed since {cache.folder.name} was made of it, "
+                f"as {len(others)} of {len(rows.sources)} have",
+                "run the command again, or bring back the files",
+            )
         return torch.cat(parts)
 
     def _with_noise(
@@ -155,7 +168,7 @@ class Inputs:
         """Recompute the feature of the noisy clips from their waveforms (Eq. 19)."""
         if self._waveforms is None:
             with open_rows(self.plan.caches["audio"], "train") as rows:
-                self._waveforms = self.waveforms(rows.sources)
+                self._waveforms = self.waveforms(rows)
         assert batch.audio_rows is not None
         clean = self._waveforms[batch.audio_rows[noisy]]
         audio = audio.clone()

@@ -3,8 +3,6 @@
 import json
 import math
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,18 +11,18 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from pipelines import device as machine
-from pipelines import registry, results, store
-from pipelines.cache.receipts import clips_of, open_rows
-from pipelines.errors import AvsnnError, MachineError, RecipeError
+from pipelines import results, store
+from pipelines.cache.receipts import clips_of
+from pipelines.errors import AvsnnError, MachineError
 from pipelines.models._output import Targets
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
-from pipelines.signature import keyword_arguments
 from pipelines.training import checkpoint
 from pipelines.training.batches import loader, open_split, training_order
 from pipelines.training.infer import call, predict
-from pipelines.training.inputs import Inputs, wants_channels_last
+from pipelines.training.inputs import Inputs
 from pipelines.training.interrupt import stop_on_signals
+from pipelines.training.network import autocast_of, build_model
 from pipelines.training.optimise import learning_rate, make_optimizer
 from pipelines.training.start import begin_from, frozen_parts
 
@@ -37,32 +35,6 @@ class Watcher(Protocol):
 
     def epoch(self, record: dict[str, Any]) -> None:
         """One epoch is done and saved."""
-
-
-def build_model(recipe: Recipe, plan: DataPlan, device: torch.device) -> nn.Module:
-    """Build the recipe's network with weights seeded by the recipe's seed, on the device."""
-    channels = {}
-    for modality, cache in plan.caches.items():
-        with open_rows(cache, "train") as rows:
-            channels[f"{modality}_channels"] = rows.row_shape[-3]
-    build = registry.load("model", recipe.model.name).build
-    torch.manual_seed(recipe.seed)
-    try:
-        model: nn.Module = build(
-            classes=len(plan.manifest.classes), **channels,
-            **keyword_arguments(build, recipe.model),
-        )  # fmt: skip
-    except (ValueError, TypeError) as error:
-        raise RecipeError(f"{recipe.path}: model: {error}") from error
-    layout = torch.channels_last if wants_channels_last(recipe) else torch.contiguous_format
-    return model.to(device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
-
-
-def autocast_of(recipe: Recipe, device: torch.device) -> Callable[[], torch.autocast]:
-    """Return the context of the forward pass: bfloat16 if asked for, or fast here and "auto"."""
-    wish = recipe.train.precision
-    low = wish == "bf16" or (wish == "auto" and machine.fast_bfloat16(device))
-    return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=low)
 
 
 def train(

@@ -12,6 +12,7 @@ from pipelines.cache.receipts import clips_of
 from pipelines.errors import DataError, RecipeError
 from pipelines.plan import DataPlan, check_same_data, plan_data
 from pipelines.recipe import Recipe
+from pipelines.run_code import check_same_code
 from pipelines.training import checkpoint
 
 NORM_STATISTICS = ("running_mean", "running_var", "running_variance", "num_batches_tracked")
@@ -69,6 +70,7 @@ def _learned(model: nn.Module) -> dict[str, Tensor]:
 def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
     """Refuse a run that has learned from, or was selected on, what is tested here."""
     theirs = plan_data(source)
+    check_same_code(run, source, theirs)
     check_same_data(run, theirs)
     # in another folder of the user's the same names are other files
     elsewhere = (theirs.is_local or plan.is_local) and theirs.raw != plan.raw

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from avsnn_cli.main import main
+from pipelines import seal
 
 ROOT = Path(__file__).parents[2]
 # a run of seconds
@@ -104,6 +106,18 @@ def flip_a_bit(file):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
+
+
+def rewrite(run, name, change):
+    """Change a file of a run and seal it and all that was made with it anew, as a forger would."""
+    content = json.loads((run / name).read_text(encoding="utf-8"))
+    change(content)
+    seal.publish(run / name, content)
+    for file in run.glob("*.json"):
+        other = json.loads(file.read_text(encoding="utf-8"))
+        if name in other.get("made_with", {}):
+            sealed = json.loads((run / name).read_text(encoding="utf-8"))["seal"]
+            rewrite(run, file.name, lambda c, sealed=sealed: c["made_with"].update({name: sealed}))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines import recipe as recipes
 from pipelines import seal
 from pipelines.plan import plan_data
-from pipelines.training.loop import build_model
+from pipelines.training.network import build_model
 
 
 def test_a_run_becomes_one_file_whose_path_is_printed(trained, avsnn, home):

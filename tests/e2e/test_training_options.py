@@ -18,7 +18,7 @@ from pipelines.sources.clips import read_clips
 from pipelines.training.batches import loader, open_split
 from pipelines.training.infer import call, predict
 from pipelines.training.inputs import Inputs
-from pipelines.training.loop import autocast_of
+from pipelines.training.network import autocast_of
 from tests.e2e.test_resume import SMALL, Quiet
 
 CPU = torch.device("cpu")

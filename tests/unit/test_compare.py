@@ -70,6 +70,14 @@ def test_rows_of_one_recipe_are_told_apart_by_what_differs():
     ]  # fmt: skip
 
 
+def test_runs_of_other_code_are_rows_of_their_own_whatever_the_seed():
+    old = [result("a", 8)._replace(code="1", run="a-1b"), result("a", 6, seed=1)._replace(code="1")]
+    new = result("a", 2, seed=2)._replace(code="2", run="a-2c")
+    rows = compare([*old, new])
+    assert [row["system"] for row in rows] == ["a [1b]", "a [2c]"]
+    assert [row["accuracies"] for row in rows] == [[0.8, 0.6], [0.2]]
+
+
 def test_runs_of_one_recipe_on_other_data_are_rows_of_their_own():
     before, again = result("a", 8), result("a", 6)._replace(run="a-1b")
     after = result("a", 7)._replace(caches=("stft-2",), run="a-2c")
