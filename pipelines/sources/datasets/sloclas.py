@@ -5,11 +5,9 @@ and file names by the rules of `described`, and a name that they do not settle s
 `data.layout` then says what each file is. The noise recordings are left out.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,16 +17,15 @@ from pydantic import Field
 from pipelines.errors import DataError
 from pipelines.signal.spans import fitted, header, read_span, source_name
 from pipelines.sources.clips import Clip
-from pipelines.sources.datasets._sloclas_names import CLASSES, NOISES, Part, described, read_layout
+from pipelines.sources.datasets._sloclas_files import by_sound, named, sound_files
+from pipelines.sources.datasets._sloclas_names import CLASSES, is_noise
+from pipelines.sources.datasets._sloclas_table import Part, read_layout
 from pipelines.sources.protocols import chosen, chosen_groups
 
-VERSION = 1
+VERSION = 2
 IN_PLACE = ("layout",)
 MICROPHONES = 4
 FOLDER = "sloclas"
-# the paper's "from 1 to 360 degrees at an interval of 5" may be 1, 6, 11 … or 1, 5, 10 …
-LEAST_STEP_DEG = 4
-LAYOUT_HINT = "write a table with columns file,class,azimuth_deg and name it in data.layout"
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
 
 
@@ -36,8 +33,8 @@ def pairs(
     raw: Path,
     *,
     protocol: Annotated[
-        Literal["paper", "grouped", "leave-azimuth-out"],
-        Field(description="what is held out: segments, recordings, or whole azimuths"),
+        Literal["paper", "grouped", "leave-azimuth-out", "leave-sound-out"],
+        Field(description="what is held out: segments, recordings, azimuths, or dry sounds"),
     ] = "paper",
     seed: Annotated[int, Field(ge=0, description="of the split; the authors shuffle with 7")] = 7,
     segment_s: Annotated[
@@ -56,9 +53,11 @@ def pairs(
     """List the segments, 70 % for training (a tenth of it for validation), 30 % for testing.
 
     Raises DataError for a missing data set, a layout that is damaged, and names that say no class
-    or no azimuth, with the first of them.
+    or no azimuth, with the first of them; for leave-sound-out, where nothing tells the dry sounds.
     """
-    parts = read_layout(Path(layout).expanduser()) if layout else _named(raw)
+    parts = read_layout(Path(layout).expanduser()) if layout else named(raw / FOLDER)
+    if protocol == "leave-sound-out":
+        parts = by_sound(parts, by_table=bool(layout))
     clips: list[Clip] = []
     for path, of_file in _by_file(parts).items():
         seconds, fault = header(raw / FOLDER / path, MICROPHONES, rate_hz)
@@ -70,45 +69,29 @@ def pairs(
     return _split(clips, protocol, seed)
 
 
+def remarks(raw: Path, *, protocol: str, layout: str) -> list[str]:
+    """Say what was left out by its name, and what was taken for a dry sound."""
+    if layout:
+        return []
+    noises, lines = sum(map(is_noise, sound_files(raw / FOLDER))), []
+    if noises:
+        lines.append(f"{noises} files are named after noises and left out")
+    if protocol == "leave-sound-out":
+        parts = named(raw / FOLDER)
+        sounds, azimuths = (
+            {getattr(part, of) for part in parts} for of in ("sound", "azimuth_deg")
+        )
+        lines.append(f"dry sounds, by the names without the azimuth: {len(sounds)}, "
+                     f"each from {len(azimuths)} azimuths")  # fmt: skip
+    return lines
+
+
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Read a clip "sloclas/<file>[#<start>-<end>]": (4, samples) float32, and the rate in Hz.
 
     Raises DataError as `read_span` does.
     """
     return read_span(raw, source, MICROPHONES)
-
-
-def _named(raw: Path) -> list[Part]:
-    """Describe the files by their names. Raises DataError listing some that say too little."""
-    folder = raw / FOLDER
-    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*")
-                   if file.suffix.lower() == ".wav")  # fmt: skip
-    if not names:
-        raise DataError(f"no .wav files in {folder}", "avsnn download sloclas")
-    parts, unclear = [], []
-    for name in names:
-        found = described(name) if name.isprintable() else None
-        if found is not None:
-            parts.append(Part(name, *found, None, None, ""))
-        elif not NOISES & set(re.findall("[a-z]+", name.lower())):
-            unclear.append(name)
-    if unclear or not parts:
-        unclear = unclear or names
-        raise DataError(
-            f"{len(unclear)} of {len(names)} file names do not say class and azimuth, such as "
-            + ", ".join(map(ascii, unclear[:3])),
-            LAYOUT_HINT,
-        )
-    azimuths = sorted({part.azimuth_deg for part in parts})
-    for azimuth, after in pairwise(azimuths):
-        # takes that are numbered, not azimuths
-        if after - azimuth < LEAST_STEP_DEG:
-            raise DataError(
-                f"file names in {folder} have the azimuths {azimuth:g} and {after:g}, "
-                "but the data set's are 5 degrees apart: these numbers mean something else",
-                LAYOUT_HINT,
-            )
-    return parts
 
 
 def _clips(
@@ -141,7 +124,7 @@ def _split(clips: list[Clip], protocol: str, seed: int) -> list[Clip]:
         labels = {clip.id: clip.label for clip in among}
         if protocol == "paper":
             return chosen(labels, share, seed, purpose)
-        if protocol == "grouped":
+        if protocol in ("grouped", "leave-sound-out"):
             groups = {clip.id: clip.group for clip in among}
             return chosen_groups(groups, labels, share, seed, purpose)
         azimuths = {clip.id: f"{clip.azimuth_deg:g}" for clip in among}
