@@ -113,3 +113,14 @@ def test_a_black_frame_is_refused(tmp_path):
     soundfile.write(tmp_path / "AudioWAV" / "x.wav", np.full(8000, 0.1), 16000)
     with pytest.raises(DataError, match="black"):
         crema_d.video(tmp_path, "VideoFlash/x.flv", pick="middle", frames=1, pick_seed=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["1001_IEO_ANG_X", "1001_IEO_ang_XX", "11001_IEO_ANG_XX", "1001_IEO_ANG_XX (1)",
+             "1001_IEO_ANG", "1001-IEO-ANG-XX"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["AudioWAV/{}.wav", "VideoFlash/{}.flv"])
+def test_a_clip_of_another_name_is_not_left_out_in_silence(raw, name, place):
+    (raw / place.format(name)).touch()
+    with pytest.raises(DataError, match="not a name of the published layout"):
+        crema_d.pairs(raw, protocol="speaker-independent")

@@ -1,7 +1,9 @@
 """The event data sets in their published layouts: pairs, protocols, and what is wrong with them."""
 
+import re
 import shutil
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ import pytest
 from pipelines.errors import DataError
 from pipelines.sources import leaks
 from pipelines.sources.datasets import (
+    _fsdd,
     digits_events,
     mnistdvs_ntidigits,
     n_mnist_spoken,
     n_mnist_spoken_small,
+    spoken_digits_av,
 )
 from tests import published
 
@@ -187,3 +191,23 @@ def test_the_twin_moves_the_real_digits_and_hears_the_tones(tmp_path):
     assert len(heard.t_us) > 50
     again = digits_events.events(tmp_path, clips[0].visual)
     assert np.array_equal(seen[0].t_us, again.t_us)
+
+
+@pytest.mark.parametrize(
+    "name", ["3_theo_05", "3_theo_100", "10_theo_5", "3_Theo_5", "3_theo_5 (1)", "three_theo_5",
+             "3__5", "-3_theo_5"],
+)  # fmt: skip
+def test_a_spoken_digit_of_another_name_is_neither_guessed_nor_left_out(tmp_path, name):
+    """3_theo_05.wav was read as 3_theo_5.wav: one recording stood in for two."""
+    published.fsdd(tmp_path / "fsdd/recordings")
+    assert len(_fsdd.recordings(tmp_path)) == 180
+    published.wav(tmp_path / "fsdd/recordings" / f"{name}.wav")
+    for pairs in (spoken_digits_av.pairs, partial(n_mnist_spoken.paired, {}, seed=0)):
+        with pytest.raises(DataError, match=re.escape(f"{name}.wav': not a name of the publ")):
+            pairs(raw=tmp_path)
+
+
+def test_hidden_files_are_no_recordings(tmp_path):
+    published.fsdd(tmp_path / "fsdd/recordings")
+    (tmp_path / "fsdd/recordings/._3_theo_5.wav").touch()
+    assert len(_fsdd.recordings(tmp_path)) == 180

@@ -160,3 +160,14 @@ def test_tau_names_what_is_missing(small, tmp_path_factory):
         tau_sse_2019.pairs(small)
     with pytest.raises(DataError, match="split1"):
         tau_sse_2019.pairs(tmp_path_factory.mktemp("nothing"))
+
+
+@pytest.mark.parametrize(
+    "name", ["split5_ir0_ov1_1", "split1_ir0_ov3_1", "split1_ir0_ov1_01", "split1_ir0_ov1_1 (1)",
+             "Split1_ir0_ov1_2", "split11_ir0_ov1_1"],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["mic_dev/{}.wav", "metadata_dev/{}.csv"])
+def test_tau_does_not_guess_what_a_recording_of_another_name_is(small, name, place):
+    (small / place.format(name)).touch()
+    with pytest.raises(DataError, match="not a name of the published layout"):
+        tau_sse_2019.pairs(small)

@@ -213,6 +213,11 @@ def edited(column, value):
         (edited(6, "10"), "do not exist together"),
         (edited(6, "-1"), "do not exist together"),
         (edited(7, "dog"), "do not exist together"),
+        # the name says another recording, another class, or nothing
+        (edited(0, "100033-3-0-0.wav"), "no slice of recording 100032 and class 3"),
+        (edited(0, "100032-4-0-0.wav"), "no slice of recording 100032 and class 3"),
+        (edited(1, "0100032"), "no slice of recording 0100032"),
+        (edited(0, "dog.wav"), "not the name of a slice"),
         (ROW[:4], "invalid literal"),
         (["1000-0-0-0.wav", *ROW[1:]], "twice"),
     ],

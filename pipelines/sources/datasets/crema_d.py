@@ -18,6 +18,7 @@ from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.video import Pick, read_frames
 from pipelines.sources.clips import Clip
+from pipelines.sources.datasets._names import listed
 from pipelines.sources.protocols import chosen, seeded_order
 
 VERSION = 1
@@ -44,11 +45,12 @@ def pairs(
 ) -> list[Clip]:
     """List the 7,442 clips; one that lacks its sound or its picture is excluded.
 
-    Raises DataError if there are none, or the lists of OGM-GE do not fit the files' names.
+    Raises DataError if there are none, a file's name is of another form, or
+    the lists of OGM-GE do not fit the files' names.
     """
-    sounds = {path.stem for path in (raw / "AudioWAV").glob("*.wav")}
-    films = {path.stem for path in (raw / "VideoFlash").glob("*.flv")}
-    names = sorted(name for name in sounds | films if NAME.fullmatch(name))
+    sounds = {match[0] for match in listed(raw / "AudioWAV", ".wav", NAME)}
+    films = {match[0] for match in listed(raw / "VideoFlash", ".flv", NAME)}
+    names = sorted(sounds | films)
     if not names:
         raise DataError(f"no clips in {raw / 'AudioWAV'} and {raw / 'VideoFlash'}", HINT)
     if protocol == "ogm-ge":

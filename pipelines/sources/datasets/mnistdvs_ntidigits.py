@@ -18,6 +18,7 @@ from pipelines.signal.aedat import Orientation, read_aedat2
 from pipelines.signal.events import Events
 from pipelines.signal.ntidigits import Part, read_labels, read_spikes
 from pipelines.sources.clips import Clip
+from pipelines.sources.datasets._names import listed
 from pipelines.sources.protocols import chosen, chosen_groups, seeded_order
 
 VERSION = 1
@@ -125,15 +126,12 @@ def _sights(raw: Path, scale: int, orientation: str) -> dict[str, int]:
     found = {}
     for digit in range(10):
         folder = raw / f"grabbed_data{digit}" / f"scale{scale}"
-        pattern = re.compile(rf"mnist_{digit}_scale{scale:02d}_[0-9]{{4}}\.aedat")
-        files = sorted(folder.glob("*.aedat"))
-        if not files:
+        form = re.compile(rf"mnist_{digit}_scale{scale:02d}_[0-9]{{4}}")
+        names = [match[0] for match in listed(folder, ".aedat", form)]
+        if not names:
             raise DataError(f"{folder}: no recordings there", HINT)
-        for path in files:
-            if not pattern.fullmatch(path.name):
-                raise DataError(
-                    f"{path}: not a name of the published layout", "move away what is not its"
-                )
+        for name in names:
+            path = folder / f"{name}.aedat"
             found[f"{orientation}/{path.relative_to(raw).as_posix()}"] = digit
     return found
 

@@ -6,7 +6,6 @@ parts, chosen before anything is paired: no recording is in two splits. FSDD's r
 many times: their number, not that of the pairs, is the sample size of the audio.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,11 +19,11 @@ from pipelines.signal.decode import read_wav
 from pipelines.signal.events import Events
 from pipelines.signal.nmnist import read_nmnist
 from pipelines.sources.clips import Clip
+from pipelines.sources.datasets import _fsdd
 from pipelines.sources.protocols import chosen, seeded_order
 
 VERSION = 1
 FOLDERS = {"train": "n-mnist/Train", "test": "n-mnist/Test"}
-RECORDING = re.compile(r"([0-9])_([a-z]+)_([0-9]{1,2})\.wav")
 VALIDATION_SHARE = 0.1
 HINT = "avsnn download fetches the data set; --from DIR takes it from a folder"
 
@@ -114,12 +113,9 @@ def _labels(raw: Path, folder: str) -> dict[str, int]:
 
 def _spoken(raw: Path) -> dict[str, dict[str, int]]:
     """List FSDD's recordings, without their suffix, by official part."""
-    folder = raw / "fsdd" / "recordings"
     found: dict[str, dict[str, int]] = {"train": {}, "test": {}}
-    for match in (RECORDING.fullmatch(path.name) for path in sorted(folder.glob("*.wav"))):
-        if match:
-            part = "test" if int(match[3]) < 5 else "train"
-            found[part][match[0].removesuffix(".wav")] = int(match[1])
+    for recording in _fsdd.recordings(raw):
+        found["test" if recording.is_test else "train"][recording.name] = recording.digit
     if not found["train"] or not found["test"]:
-        raise DataError(f"no recordings of both official parts in {folder}", HINT)
+        raise DataError(f"no recordings of both official parts in {raw / 'fsdd/recordings'}", HINT)
     return found

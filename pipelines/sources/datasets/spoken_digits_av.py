@@ -8,7 +8,6 @@ of pairs, is the sample size of the audio.
 
 import gzip
 import math
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,11 +18,12 @@ from pydantic import Field
 from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.sources.clips import Clip
+from pipelines.sources.datasets import _fsdd
+from pipelines.sources.datasets._fsdd import Recording
 
 VERSION = 1
 IMAGES = {"train": "mnist/train-images-idx3-ubyte.gz", "test": "mnist/t10k-images-idx3-ubyte.gz"}
 LABELS = {"train": "mnist/train-labels-idx1-ubyte.gz", "test": "mnist/t10k-labels-idx1-ubyte.gz"}
-RECORDING = re.compile(r"([0-9])_([a-z]+)_([0-9]{1,2})\.wav")
 VALIDATION_SHARE = 0.1
 SIDE = 28
 
@@ -48,7 +48,7 @@ def pairs(
 ) -> list[Clip]:
     """List the pairs. Raises DataError if files are missing or no speaker has that name."""
     recordings = _recordings(raw)
-    speakers = sorted({speaker for _, speaker, _ in recordings})
+    speakers = sorted({recording.speaker for recording in recordings})
     if protocol == "held-out-speaker" and validation_speaker not in speakers:
         raise DataError(
             f"no speaker {validation_speaker!r} in the recordings",
@@ -56,11 +56,11 @@ def pairs(
         )
     found: list[Clip] = []
     for digit in range(10):
-        of_digit = [r for r in recordings if r[0] == digit]
-        test = [r for r in of_digit if r[2] < 5]
-        rest = [r for r in of_digit if r[2] >= 5]
+        of_digit = [r for r in recordings if r.digit == digit]
+        test = [r for r in of_digit if r.is_test]
+        rest = [r for r in of_digit if not r.is_test]
         if protocol == "held-out-speaker":
-            validation = [r for r in rest if r[1] == validation_speaker]
+            validation = [r for r in rest if r.speaker == validation_speaker]
         else:
             order = np.random.default_rng([seed, digit, 0]).permutation(len(rest))
             validation = [rest[i] for i in order[: round(VALIDATION_SHARE * len(rest))]]
@@ -76,7 +76,7 @@ def pairs(
             ("test", test, "test", test_images_per_recording),
         ):
             for recording in sorted(members):
-                name = "{}_{}_{}".format(*recording)
+                name = recording.name
                 for _ in range(count):
                     number = next(stock[part], None)
                     if number is None:
@@ -109,13 +109,11 @@ def image(raw: Path, source: str) -> np.ndarray:
     return found
 
 
-def _recordings(raw: Path) -> list[tuple[int, str, int]]:
-    """Return (digit, speaker, index) of every recording, sorted."""
-    folder = raw / "fsdd" / "recordings"
-    matches = (RECORDING.fullmatch(path.name) for path in folder.glob("*.wav"))
-    found = sorted((int(m[1]), m[2], int(m[3])) for m in matches if m)
+def _recordings(raw: Path) -> list[Recording]:
+    found = _fsdd.recordings(raw)
     if not found:
-        raise DataError(f"no recordings in {folder}", "avsnn download spoken-digits-av")
+        raise DataError(f"no recordings in {raw / 'fsdd/recordings'}",
+                        "avsnn download spoken-digits-av")  # fmt: skip
     return found
 
 

@@ -20,6 +20,7 @@ from pydantic import Field
 from pipelines.errors import DataError
 from pipelines.signal.spans import fitted, header, read_span, source_name
 from pipelines.sources.clips import Clip
+from pipelines.sources.datasets._names import listed
 from pipelines.sources.protocols import chosen_groups
 
 VERSION = 1
@@ -31,8 +32,11 @@ CLASSES = (
     "cough", "doorslam", "laughter",
 )  # fmt: skip
 COLUMNS = ["sound_event_recording", "start_time", "end_time", "ele", "azi", "dist"]
-DEVELOPMENT = re.compile(r"split([1-4])_ir[0-4]_ov1_[0-9]{1,3}")
-EVALUATION = re.compile(r"split0_[0-9]{1,3}")
+NAMES = {
+    "dev": re.compile(r"split([1-4])_ir[0-4]_ov([12])_[1-9][0-9]{0,2}"),
+    "eval": re.compile(r"split(0)()_[1-9][0-9]{0,2}"),
+}
+OVERLAPPING = "2"  # of a development name: events sound at the same time
 MAX_TABLE_BYTES = 1 << 20
 FOLDS = 4
 
@@ -79,7 +83,7 @@ def pairs(
     validation = chosen_groups(groups, dict.fromkeys(groups, 0), 0.1, seed, "validation")
     found = [replace(clip, split="validation") if clip.id in validation else clip for clip in found]
     tested = []
-    for name in _names(raw, "eval", EVALUATION):
+    for name in _names(raw, "eval"):
         events = read_table(_table(raw, "eval", name))
         if not overlap(events):
             tested += _clips(raw, "mic_eval", name, "test", events)
@@ -150,7 +154,7 @@ def _clips(raw: Path, folder: str, name: str, split: str, events: Sequence[Event
 
 def _recordings(raw: Path) -> list[tuple[str, int]]:
     """List the development set's recordings without overlap, with their split."""
-    found = [(name, int(name[len("split")])) for name in _names(raw, "dev", DEVELOPMENT)]
+    found = [(name, int(name[len("split")])) for name in _names(raw, "dev")]
     missing = set(range(1, FOLDS + 1)) - {fold for _, fold in found}
     if missing:
         raise DataError(
@@ -160,10 +164,10 @@ def _recordings(raw: Path) -> list[tuple[str, int]]:
     return found
 
 
-def _names(raw: Path, part: str, pattern: re.Pattern[str]) -> list[str]:
-    """List recordings, sorted; all must have their sound and their table."""
+def _names(raw: Path, part: str) -> list[str]:
+    """List recordings without overlap, sorted; all must have their sound and their table."""
     sounds, tables = (
-        {file.stem for file in (raw / folder).glob(f"*{suffix}") if pattern.fullmatch(file.stem)}
+        {match[0] for match in listed(raw / folder, suffix, NAMES[part]) if match[2] != OVERLAPPING}
         for folder, suffix in ((f"mic_{part}", ".wav"), (f"metadata_{part}", ".csv"))
     )
     if not sounds and part == "eval":

@@ -17,7 +17,7 @@ from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
 from pipelines.sources.clips import Clip
-from pipelines.sources.datasets._urbansound import CLASSES, Protocol, Slice, folds, split
+from pipelines.sources.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
 from pipelines.sources.protocols import seeded_order
 
 VERSION = 1
@@ -116,21 +116,22 @@ def _rows(path: Path) -> list[Row]:
         raise DataError(f"cannot read {path}: {error}", HINT) from error
     if table.fieldnames != COLUMNS:
         raise DataError(f"{path}: its columns are {table.fieldnames}, not {COLUMNS}", HINT)
-    for number, row in enumerate(rows, 2):
-        if fault := _fault(row):
-            raise DataError(f"{path}:{number}: {fault}", HINT)
     twice = [n for n, count in Counter(r["slice_file_name"] for r in rows).items() if count > 1]
     if twice or not rows:
         raise DataError(
             f"{path}: {twice[0]} stands in it twice" if twice else f"{path}: lists no slice", HINT
         )
+    for number, row in enumerate(rows, 2):
+        if fault := _fault(row):
+            raise DataError(f"{path}:{number}: {fault}", HINT)
     return rows
 
 
 def _fault(row: Mapping[str, str | None]) -> str:
     """Say what is wrong with a row of the metadata, or ""."""
     name = row["slice_file_name"] or ""
-    if "/" in name or "\\" in name or not name.endswith(".wav"):
+    match = STEM.fullmatch(name.removesuffix(".wav"))
+    if match is None or not name.endswith(".wav"):
         return f"{name!r} is not the name of a slice"
     try:
         start, end = float(row["start"] or ""), float(row["end"] or "")
@@ -141,7 +142,11 @@ def _fault(row: Mapping[str, str | None]) -> str:
         return f"from {start:g} s to {end:g} s is no time span"
     if not (1 <= fold <= 10 and 0 <= label < len(CLASSES) and CLASSES[label] == row["class"]):
         return f"fold {fold}, class {label}, {row['class']!r} do not exist together"
-    return "" if (row["fsID"] or "").isdigit() else f"fsID {row['fsID']!r} is no number"
+    if not (row["fsID"] or "").isdigit():
+        return f"fsID {row['fsID']!r} is no number"
+    if match.groups()[:2] != (row["fsID"], row["classID"]):
+        return f"{name} is no slice of recording {row['fsID']} and class {row['classID']}"
+    return ""
 
 
 def _pictures(
