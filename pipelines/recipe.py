@@ -84,6 +84,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
         faults.extend(faults_of(document, failure, schema))
     else:
         faults.extend(_time_steps_that_differ(document, checked))
+        faults.extend(_colours_that_are_none(document, checked))
     faults.extend(document.faults)
     if faults:
         raise RecipeError(render(document, faults))
@@ -115,6 +116,15 @@ def _time_steps_that_differ(document: Document, checked: RecipeFile) -> list[Fau
                 text = f"{found}, but model.time_steps is {steps}: they must be equal"
                 faults.append(fault_at(document, (section, name), text))
     return faults
+
+
+def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Fault]:
+    """ImageNet's mean and sd are of red, green and blue."""
+    visual = checked.visual
+    if visual is None or visual.normalise != "imagenet" or getattr(visual, "channels", 0) == 3:
+        return []
+    text = "imagenet is for images of 3 channels; write training or none"
+    return [fault_at(document, ("visual", "normalise"), text)]
 
 
 def _name(path: Path) -> str:

@@ -10,6 +10,8 @@ from pipelines.recipe_noise import Decibels, Noise
 from pipelines.signature import Section
 
 Pixels = Annotated[int, Field(ge=8, le=1024)]
+Normalise = Literal["training", "none"]
+NORMALISE = "Scale to mean 0 and sd 1: by each channel's of the training clips, or not at all."
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -33,12 +35,14 @@ class AudioInput(Section):
     seconds: float = Field(
         default=4.0, gt=0, le=60, description="Length in s that clips are cut or padded to."
     )
+    normalise: Normalise = Field(default="training", description=NORMALISE)
 
 
 class SpikeInput(Section):
     """What the audio of a clip becomes where it comes as a cochlea's spikes."""
 
     feature: str = Field(description="Name of an audio feature, as `avsnn ls features` lists it.")
+    normalise: Normalise = Field(default="training", description=NORMALISE)
 
 
 class VisualInput(Section):
@@ -48,10 +52,15 @@ class VisualInput(Section):
     size: tuple[Pixels, Pixels] = Field(
         default=(128, 128), description="Height and width in pixels after resizing."
     )
-    crop: Literal["none", "random", "resized"] = Field(
-        default="none", description="Random crop of the training images."
+    crop: Literal["none", "random", "resized", "resized-antialiased"] = Field(
+        default="none",
+        description="Random crop of the training images: of fixed size, or of random size and "
+        "shape, resized plainly or as torchvision's RandomResizedCrop.",
     )
     flip: bool = Field(default=False, description="Mirror half of the training images.")
+    normalise: Literal["training", "none", "imagenet"] = Field(
+        default="training", description=f"{NORMALISE} imagenet: by ImageNet's, in colour."
+    )
 
 
 class ModelInput(Section):

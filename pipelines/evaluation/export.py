@@ -31,6 +31,7 @@ from pipelines.snn.fold import Norm, folded
 from pipelines.training.batches import evenly, in_order, loader, open_split
 from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
+from pipelines.training.scale import statistics_used
 
 __all__ = ["Clips", "export_run", "load", "write"]
 
@@ -154,7 +155,7 @@ def _input(plan: DataPlan, recipe: Recipe, name: str, x: Tensor) -> dict[str, An
     said: dict[str, Any] = {
         "feature": made.feature, "settings": made.settings,
         "unit": registry.load("feature", made.feature).UNIT,
-        "normalise": made.statistics.model_dump(),
+        "normalise": statistics_used(cache.section, made.statistics).model_dump(),
         "axes": "B C H W" if x.dim() == 4 else "T B C H W",
         "shape": [None if axis == x.dim() - 4 else n for axis, n in enumerate(x.shape)],
         "dtype": "float32",

@@ -15,7 +15,7 @@ from pipelines.evaluation.plot_style import (
     paper_style,
     wrap,
 )
-from pipelines.training.inputs import Scale
+from pipelines.training.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,6 +15,8 @@ VERSION = 1
 UNIT = "level, 0 to 255"
 
 Side = Annotated[int, Field(ge=1, le=4096)]
+Margin = Annotated[int, Field(ge=0, le=512)]
+Fit = Literal["stretch", "cover"]
 
 
 def extract(
@@ -24,15 +26,21 @@ def extract(
         tuple[Side, Side], Field(description="rows and columns that the network will see")
     ] = (128, 128),
     margin: Annotated[
-        int, Field(ge=0, le=512, description="extra pixels on every side, for crops to move in")
+        Margin | tuple[Margin, Margin],
+        Field(description="extra pixels for crops: on every side, or above and beside"),
     ] = 0,
+    fit: Annotated[
+        Fit, Field(description="stretch: to the shape; cover: keep the shape, cut what is over")
+    ] = "stretch",
     channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
 ) -> "Tensor":
     """Resize images, whatever their shape, to (H + 2 margin, W + 2 margin), bilinear, antialiased.
 
     images: (B, C, height, width) uint8 with C 1 or 3. Returns (B, channels, rows, columns) uint8.
-    Grey is the luma of ITU-R BT.601, as Pillow's mode "L" has it; grey to colour repeats it.
-    Raises UsageError for another C.
+    "cover" resizes one side to that of the rows returned and cuts the other one, so that their
+    middle is torchvision's Resize(H + 2 margin), CenterCrop(size) where H + 2 margin is of the
+    shorter side. Grey is the luma of ITU-R BT.601, as Pillow's mode "L" has it; grey to colour
+    repeats it. Raises UsageError for another C.
     """
     import torch  # here: reading a recipe needs this file, not torch
     from torch.nn import functional
@@ -44,15 +52,28 @@ def extract(
         )
     if channels == 1 and images.shape[1] == 3:
         images = _luma(images)
+    above, beside = (margin, margin) if isinstance(margin, int) else margin
+    stored = (size[0] + 2 * above, size[1] + 2 * beside)
+    whole = stored if fit == "stretch" else _covering(images.shape[-2], images.shape[-1], stored)
     resized = functional.interpolate(
-        images.to(torch.float32),
-        size=(size[0] + 2 * margin, size[1] + 2 * margin),
-        mode="bilinear",
-        align_corners=False,
-        antialias=True,
+        images.to(torch.float32), size=whole, mode="bilinear", align_corners=False, antialias=True
     )
+    if fit == "cover":
+        top, left = (
+            round((have - middle) / 2) - extra
+            for have, middle, extra in zip(whole, size, (above, beside), strict=True)
+        )
+        resized = resized[..., top : top + stored[0], left : left + stored[1]]
     levels = resized.round().clamp(0, 255).to(torch.uint8)
     return levels.expand(-1, channels, -1, -1).contiguous()
+
+
+def _covering(height: int, width: int, stored: tuple[int, int]) -> tuple[int, int]:
+    """Return the smallest size of an image's own ratio that has no side below `stored`."""
+    rows, columns = stored
+    if height * columns >= width * rows:
+        return columns * height // width, columns
+    return rows, rows * width // height
 
 
 def _luma(images: "Tensor") -> "Tensor":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.features.image import Side
+from pipelines.features.image import Fit, Margin, Side
 from pipelines.features.image import extract as resize
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ def extract(
         tuple[Side, Side], Field(description="rows and columns that the network will see")
     ] = (128, 128),
     margin: Annotated[
-        int, Field(ge=0, le=512, description="extra pixels on every side, for crops to move in")
+        Margin | tuple[Margin, Margin],
+        Field(description="extra pixels for crops: on every side, or above and beside"),
     ] = 0,
+    fit: Annotated[
+        Fit, Field(description="stretch: to the shape; cover: keep the shape, cut what is over")
+    ] = "stretch",
     channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
     pick: Annotated[  # noqa: ARG001  (the reader's)
         Literal["middle", "random", "even"],
@@ -42,6 +46,6 @@ def extract(
     uint8 for one frame, (B, T, channels, …) with T = k for more. S-CMRL takes one random frame a
     clip; theirs is not seeded.
     """
-    flat = resize(videos.flatten(0, 1), size=size, margin=margin, channels=channels)
+    flat = resize(videos.flatten(0, 1), size=size, margin=margin, fit=fit, channels=channels)
     count = videos.shape[1]
     return flat if count == 1 else flat.view(-1, count, *flat.shape[1:])

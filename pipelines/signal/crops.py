@@ -45,15 +45,20 @@ def resized_crop(
     keys: Tensor,
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    *,
+    antialias: bool = False,
 ) -> Tensor:
     """Cut out a box of random area and shape and resize it: (B, C, H, W) to float32 (B, C, *size).
 
-    keys: (B,) int64. scale, ratio: see `crop_boxes`. Bilinear without antialiasing, reading no
-    pixel outside the box.
+    keys: (B,) int64. scale, ratio: see `crop_boxes`. Bilinear, reading no pixel outside the box;
+    antialias: as torchvision's RandomResizedCrop, all pixels of a box that is made smaller count.
     """
     height, width = images.shape[-2:]
     boxes = crop_boxes(keys.to(images.device), height, width, scale, ratio)
     top, left, box_height, box_width = boxes.unbind(1)
+    if antialias:
+        rows = _resampled(images, top, box_height, size[0])
+        return _resampled(rows.mT, left, box_width, size[1]).mT
     y = _centres(top, box_height, size[0], height)
     x = _centres(left, box_width, size[1], width)
     grid = torch.stack(
@@ -133,6 +138,32 @@ def _centres(start: Tensor, length: Tensor, points: int, whole: int) -> Tensor:
     last = (start + length - 1)[:, None].double()
     pixel = torch.minimum(torch.maximum(pixel, start[:, None].double()), last)
     return ((2 * pixel + 1) / whole - 1).float()
+
+
+def _resampled(images: Tensor, start: Tensor, length: Tensor, points: int) -> Tensor:
+    """Resize rows start to start + length of each image to `points`: float32 (B, C, points, W).
+
+    Each new row is the mean of the old ones under a triangle as wide as two of the larger of both
+    rows, as torch's antialiased bilinear resizing has it.
+    """
+    whole = images.shape[-2]
+    place = torch.arange(points, device=start.device, dtype=torch.float64) + 0.5
+    step = length[:, None].double() / points
+    centre, support = place * step, step.clamp(min=1)
+    first = (centre - support + 0.5).floor()
+    sample = torch.arange(len(images), device=images.device)[:, None]
+    found = images.new_zeros((len(images), points, *images.shape[1::2]), dtype=torch.float32)
+    total = torch.zeros_like(centre)
+    # a triangle's weights one row after another: as many for every box, so a box's do not depend
+    # on the others in its batch
+    for tap in range(2 * math.ceil(max(1.0, whole / points)) + 1):
+        row = first + tap
+        weight = (1 - (row + 0.5 - centre).abs() / support).clamp(min=0)
+        weight = torch.where((row >= 0) & (row < length[:, None]), weight, 0.0)
+        number = (start[:, None] + row.long()).clamp(0, whole - 1)
+        found += weight.float()[..., None, None] * images[sample, :, number]
+        total += weight
+    return (found / total.float()[..., None, None]).movedim(1, 2)
 
 
 def _middle_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:

@@ -5,7 +5,6 @@ for every number of workers, and after a resume.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,22 +24,11 @@ from pipelines.recipe import Recipe
 from pipelines.signal import counter_rng, crops
 from pipelines.signal.noise import add_noise
 from pipelines.training.batches import Batch
+from pipelines.training.scale import scale_of
 
 CHOOSE, LEVEL = 201, 202  # streams of the random numbers, apart from those in pipelines.signal
 
 Noise = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """(x - mean) / sd by channel, measured on the training split."""
-
-    mean: Tensor
-    sd: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) or (B, T, C, H, W) in the cache's unit; returns float32."""
-        return (x.float() - self.mean) / self.sd
 
 
 class Inputs:
@@ -50,12 +38,8 @@ class Inputs:
         self.recipe, self.plan, self.device = recipe, plan, device
         self.scales = {}
         for modality, cache in plan.caches.items():
-            statistics = cache_receipt(cache).made_from.statistics
-            mean, sd = (
-                torch.tensor(values, device=device)[:, None, None]
-                for values in (statistics.mean, statistics.sd)
-            )
-            self.scales[modality] = Scale(mean.float(), sd.float())
+            measured = cache_receipt(cache).made_from.statistics
+            self.scales[modality] = scale_of(cache.section, measured, device)
         self._waveforms: Tensor | None = None
 
     def for_training(self, batch: Batch, epoch: int) -> tuple[Tensor | None, Tensor | None]:
@@ -81,8 +65,9 @@ class Inputs:
         if visual is not None and visual_settings is not None:
             if visual_settings.crop == "random":
                 visual = crops.random_crop(visual, visual_settings.size, keys)
-            elif visual_settings.crop == "resized":
-                visual = crops.resized_crop(visual, visual_settings.size, keys)
+            elif visual_settings.crop != "none":
+                smooth = visual_settings.crop == "resized-antialiased"
+                visual = crops.resized_crop(visual, visual_settings.size, keys, antialias=smooth)
             else:
                 visual = crops.centre_crop(visual, visual_settings.size)
             if visual_settings.flip:

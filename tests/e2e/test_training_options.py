@@ -52,6 +52,13 @@ def train(*settings, name="quickstart", epochs=1):
         ["train.data_on_device=no", "runtime.num_workers=1"],
         ["visual.margin=2", "visual.crop=random", "visual.flip=true"],
         ["visual.margin=2", "visual.crop=resized"],
+        [
+            "visual.margin=[2, 4]",
+            "visual.fit=cover",
+            "visual.crop=resized-antialiased",
+            "visual.normalise=none",
+            "audio.normalise=none",
+        ],
         ["train.augment.time_shift=0.2"],
         ["model.preset=authors"],
         ["model.ccssa=none", "model.fusion=concat"],

@@ -38,6 +38,7 @@ def random_images(batch: int, height: int, width: int) -> Tensor:
 RANDOM: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "random_crop": lambda x, k: random_crop(x, (16, 20), k),
     "resized_crop": lambda x, k: resized_crop(x, (16, 20), k),
+    "resized_crop, antialiased": lambda x, k: resized_crop(x, (16, 20), k, antialias=True),
     "flip": flip,
     "time_shift": lambda x, k: time_shift(x, 0.3, k),
 }
@@ -103,6 +104,21 @@ def test_resized_crop_is_torchvisions_for_the_same_box() -> None:
     for sample, box in enumerate(crop_boxes(some, 60, 90, SCALE, RATIO).tolist()):
         expected = torchvision.resized_crop(images[sample], *box, size=[32, 48], antialias=False)
         torch.testing.assert_close(crops[sample], expected, rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (60, 90), (128, 128)], ids=str)
+def test_an_antialiased_resized_crop_is_torchvisions_for_the_same_box(
+    size: tuple[int, int],
+) -> None:
+    images, some = random_images(40, 60, 90), keys(0, 0, torch.arange(40))
+    crops = resized_crop(images, size, some, antialias=True)
+    for sample, box in enumerate(crop_boxes(some, 60, 90, SCALE, RATIO).tolist()):
+        expected = torchvision.resized_crop(images[sample], *box, size=list(size), antialias=True)
+        torch.testing.assert_close(crops[sample], expected, rtol=0, atol=1e-5)
+    assert torch.equal(
+        resized_crop((255 * images).to(torch.uint8), size, some, antialias=True),
+        resized_crop((255 * images).to(torch.uint8).float(), size, some, antialias=True),
+    )
 
 
 def test_boxes_lie_inside_and_have_the_asked_area_and_ratio() -> None:
