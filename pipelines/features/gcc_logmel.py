@@ -1,6 +1,6 @@
 """Phase-transform correlations of all pairs and log-mel bands of all microphones, stacked."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,10 @@ def extract(
     ] = 25,
     f_min: Annotated[float, Field(ge=0, description="lower edge of the lowest band, Hz")] = 250.0,
     f_max: Annotated[float, Field(gt=0, description="upper edge of the highest band, Hz")] = 8000.0,
+    scale: Annotated[
+        Literal["none", "frame-minmax"],
+        Field(description="frame-minmax: each frame's correlations, and its bands, from 0 to 1"),
+    ] = "none",
 ) -> "Tensor":
     """Compute gcc_phat and logmel of the same windows, with as many mel bands as lags.
 
@@ -35,7 +39,8 @@ def extract(
     1 + samples // hop) float32: first the pairs in gcc_phat's order, then the microphones. Bands
     go from low to high and end 80 dB below each microphone's loudest. Windows have an even number
     of samples: both features then centre them on the same sample. Raises UsageError as both do.
-    Source: SpikSLC-Net: 51 lags, 51 bands from 250 to 8,000 Hz, 64 ms, 16 kHz.
+    Source: SpikSLC-Net: 51 lags, 51 bands from 250 to 8,000 Hz, 64 ms, 16 kHz; "frame-minmax" is
+    of SLCnet's code (see `frame_minmax`), where frames of digital silence are 0.
     """
     import torch  # here: reading a recipe needs this file, not torch
 
@@ -57,4 +62,22 @@ def extract(
         f_min=f_min,
         f_max=f_max,
     )
-    return torch.cat((correlations, bands.view(*waveforms.shape[:2], *bands.shape[2:])), 1)
+    bands = bands.view(*waveforms.shape[:2], *bands.shape[2:])
+    if scale == "frame-minmax":
+        # without a sound the bands are at each microphone's own floor, which says nothing
+        heard = (correlations != 0).any(2, keepdim=True).any(1, keepdim=True)
+        bands = frame_minmax(bands).where(heard, 0.0)
+        correlations = frame_minmax(correlations)
+    return torch.cat((correlations, bands), 1)
+
+
+def frame_minmax(x: "Tensor") -> "Tensor":
+    """Bring each frame's values to [0, 1] by their least and greatest: (B, C, bins, F), as given.
+
+    The values of a frame are those of all C and bins. What is exactly 0 stays 0, and a frame whose
+    values are all alike becomes 0. Source: the SLoClas authors' code, on each GCC and MFCC part.
+    """
+    least, most = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
+    span = most - least
+    scaled = (x - least) / span.where(span > 0, 1.0)
+    return scaled.where(x != 0, 0.0)

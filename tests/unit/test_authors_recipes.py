@@ -1,4 +1,4 @@
-"""The recipes `…_authors`: what S-CMRL's public code does, and one body for all rivals."""
+"""The recipes of authors' own code: what it does, and in S-CMRL's one body for all rivals."""
 
 import math
 
@@ -101,3 +101,13 @@ def test_a_rival_differs_from_s_cmrl_in_the_network_alone(data_set, rival):
 @pytest.mark.parametrize("name", COUNTED)
 def test_an_authors_network_has_as_many_live_parameters_as_the_public_codes(name):
     assert parameters(network(name)[1]) == COUNTED[name]
+
+
+def test_the_sloclas_baseline_has_its_own_authors_training_and_scale():
+    recipe = load("sloclas/sloclas_baseline_paper")
+    train = recipe.train
+    assert (train.epochs, train.batch_size, train.label_smoothing) == (50, 32, 0.0)
+    optimizer = train.optimizer
+    assert (optimizer.name, optimizer.lr, optimizer.weight_decay) == ("adam", 1e-3, 0.0)
+    assert {learning_rate(train, epoch) for epoch in range(50)} == {1e-3}
+    assert (recipe.audio.scale, recipe.audio.normalise) == ("frame-minmax", "none")

@@ -329,3 +329,21 @@ def test_a_clip_does_not_depend_on_its_neighbours_in_the_batch():
 def test_a_single_microphone_has_no_pairs():
     with pytest.raises(UsageError, match="compares microphones"):
         gcc_logmel.extract(torch.zeros(1, 1, 4000), sample_rate=16_000)
+
+
+def test_frame_minmax_brings_each_part_of_a_frame_to_0_to_1_and_leaves_zeros():
+    waves = torch.from_numpy(array(batch=2))
+    waves[1, :, 8000:] = 0  # frames without a sound
+    plain = gcc_logmel.extract(waves, sample_rate=16_000).numpy()
+    found = gcc_logmel.extract(waves, sample_rate=16_000, scale="frame-minmax").numpy()
+    assert found.shape == plain.shape
+    for clip, expected_clip in zip(found, plain, strict=True):
+        for frame, expected in zip(clip.transpose(2, 0, 1), expected_clip.transpose(2, 0, 1),
+                                   strict=True):  # fmt: skip
+            for part in (np.s_[:6], np.s_[6:]):  # 306 correlations, 204 bands
+                x = expected[part].astype(np.float64)
+                span = x.max() - x.min()
+                scaled = (x - x.min()) / span if expected[:6].any() else np.zeros_like(x)
+                np.testing.assert_allclose(frame[part], np.where(x == 0, 0, scaled), atol=1e-5)
+    assert found.min() == 0 and found.max() == 1
+    assert plain[1, ..., -3].any() and not found[1, ..., -3].any()
