@@ -143,16 +143,24 @@ def test_a_network_that_draws_its_answers_is_not_written_and_the_setting_is_name
     # SCA's positions "random" are drawn at every call, as its authors do, in evaluation too
     _, inputs, targets = built("sca")
     model = registry.load("model", "sca").build(
-        classes=3, audio_channels=3, visual_channels=3, **SMALL["sca"][0], positions="random"
+        classes=3,
+        audio_channels=3,
+        visual_channels=3,
+        **SMALL["sca"][0],
+        positions="random",
+        scale=10.0,
     )
     for module in model.modules():
         if isinstance(module, Norm):  # neurons that fire: of one batch, a deviation of 3
             nn.init.constant_(module.weight, 3)
             module.momentum = 1.0
+    # silent keys leave the drawn table alone on the scores, and all values are there to be let in
+    nn.init.constant_(model.visual_attention.key.norm.bias, -50)
+    nn.init.constant_(model.visual_attention.value.norm.bias, 50)
     with torch.no_grad():
         model.train()(**inputs)
     clips = [Clips(inputs, targets.labels)]
-    settings = settings_of("sca", inputs, positions="random")
+    settings = settings_of("sca", inputs, positions="random", scale=10.0)
     with pytest.raises(UsageError, match="sca answers the same clips differently") as failure:
         write(tmp_path / "export", model, "sca", settings, clips, {})
     assert "\n" not in failure.value.message and "model.positions" in failure.value.hint
