@@ -12,13 +12,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
+from pipelines.signal.mp3 import read_mp3
+from pipelines.signal.sound_files import open_sound
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 384_000
 MAX_CHANNELS = 64
 MAX_VALUES = 2**28  # one gibibyte of float32, whatever a small compressed file claims to hold
-MAX_CHUNKS = 1000
-MAX_LEVEL = 2.0**31  # the full scale of whole numbers that were stored as floats
-UNKNOWN_SIZE = 0xFFFFFFFF  # what a writer that cannot seek back puts for the length
+MAX_LEVEL = 64.0  # 36 dB above full scale: whole numbers stored as floats, or damage
 HINT = "put a good copy in its place, or leave the clip out"
 
 
@@ -28,15 +28,22 @@ def read_wav(path: Path, max_seconds: float = 600.0) -> tuple[NDArray[np.float32
     max_seconds: the longest clip that is taken. Returns the waveform (channels, samples), float32
     with full scale at ±1 (float files may go beyond), and the sampling rate in Hz.
     Raises DataError, naming the file, if it is missing, empty, cut short, too long, not audio,
-    of a rate outside 1 to 384 kHz, or holds a value that is not a finite number or beyond 2^31.
+    of a rate outside 1 to 384 kHz, or holds values that `check_levels` refuses.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "run `avsnn download` for its dataset")
     try:
-        with soundfile.SoundFile(path) as file:
-            _check_header(path, file, max_seconds)
+        with open_sound(path) as file:
+            rate_hz, frames = int(file.samplerate), int(file.frames)
+            check_rate(path, rate_hz)
+            if not 1 <= file.channels <= MAX_CHANNELS:
+                raise DataError(f"{path}: {file.channels} channels, at most {MAX_CHANNELS}", HINT)
+            if file.subtype == "MPEG_LAYER_III":
+                waveform = read_mp3(path)  # its header need not know how long it is
+                _check_length(path, waveform.shape[1], len(waveform), rate_hz, max_seconds)
+                return waveform, rate_hz
+            _check_length(path, frames, int(file.channels), rate_hz, max_seconds)
             waveform = _read_samples(path, file)
-            rate_hz = int(file.samplerate)
     # TypeError: a name like x.raw makes soundfile ask for a format instead of reading one
     except (soundfile.SoundFileError, TypeError) as error:
         reason = getattr(error, "error_string", str(error))
@@ -44,13 +51,7 @@ def read_wav(path: Path, max_seconds: float = 600.0) -> tuple[NDArray[np.float32
     return waveform, rate_hz
 
 
-def _check_header(path: Path, file: Any, max_seconds: float) -> None:
-    frames, channels, rate_hz = int(file.frames), int(file.channels), int(file.samplerate)
-    check_rate(path, rate_hz)
-    if not 1 <= channels <= MAX_CHANNELS:
-        raise DataError(f"{path}: {channels} channels, at most {MAX_CHANNELS}", HINT)
-    if is_cut_short(path):
-        raise DataError(f"{path}: cut short, its header promises more samples", HINT)
+def _check_length(path: Path, frames: int, channels: int, rate_hz: int, max_seconds: float) -> None:
     if frames == 0:
         raise DataError(f"{path}: holds no samples", HINT)
     if frames > max_seconds * rate_hz or frames * channels > MAX_VALUES:
@@ -85,31 +86,24 @@ def check_rate(where: Path | str, rate_hz: int) -> None:
 
 
 def check_levels(where: Path | str, waveform: NDArray[np.float32]) -> None:
-    """Raise DataError for values that are not finite, or whose mean over channels may not be."""
+    """Raise DataError for values that are not finite numbers, or not on a scale of ±1.
+
+    A float file may go beyond full scale for moments. Where most of it does, or one value by far,
+    it holds whole numbers, or damage: cut off at full scale it would be a square wave.
+    """
     lowest, highest = float(waveform.min()), float(waveform.max())  # NaN if one value is
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise DataError(f"{where}: holds values that are not finite numbers", HINT)
     peak = max(-lowest, highest)
-    if peak > MAX_LEVEL:
-        raise DataError(f"{where}: holds values up to {peak:.2g}, full scale is 1", HINT)
-
-
-def is_cut_short(path: Path) -> bool:
-    """Tell whether a RIFF file ends before its data chunk does; libsndfile reads on silently."""
-    length = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return False
-        for _ in range(MAX_CHUNKS):
-            chunk = file.read(8)
-            size = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"data":
-                return size != UNKNOWN_SIZE and file.tell() + size > length
-            if len(chunk) < 8:
-                break
-            file.seek(size + size % 2, 1)
-    return False
+    if peak <= 1:
+        return
+    beyond = np.count_nonzero(np.abs(waveform) > 1) / np.count_nonzero(waveform)
+    if peak > MAX_LEVEL or beyond > 0.5:
+        raise DataError(
+            f"{where}: holds values up to {peak:.6g}, full scale is 1; {beyond:.0%} of them lie "
+            "beyond it",
+            "divide whole numbers that were stored as floats by their range, 32768 for 16 bits",
+        )
 
 
 def to_mono(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -125,6 +119,8 @@ def fit_length(waveform: NDArray[np.float32], samples: int) -> NDArray[np.float3
     Zeros are the constant padding of S-CMRL's audio front end.
     """
     missing = samples - waveform.shape[-1]
-    if missing <= 0:
-        return waveform[..., :samples]
+    if missing == 0:
+        return waveform
+    if missing < 0:
+        return waveform[..., :samples].copy()  # a view would keep the whole recording in memory
     return np.pad(waveform, [(0, 0)] * (waveform.ndim - 1) + [(0, missing)])

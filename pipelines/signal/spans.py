@@ -10,7 +10,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
-from pipelines.signal.decode import check_levels, check_rate, is_cut_short, read_wav
+from pipelines.signal.decode import check_levels, check_rate, read_wav
+from pipelines.signal.sound_files import open_sound
 
 MAX_VALUES = 2**26  # of one clip: 256 MiB of float32
 MAX_SECONDS = 6 * 3600  # of a recording, whatever its header claims
@@ -98,9 +99,7 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise DataError(f"{path}: no such file", "run `avsnn download` for its dataset")
     try:
-        if is_cut_short(path):
-            raise DataError(f"{path}: cut short, its header promises more samples", HINT)
-        return soundfile.SoundFile(path)
+        return open_sound(path)
     # TypeError: a name like x.raw makes soundfile ask for a format instead of reading one
     except (soundfile.SoundFileError, TypeError, OSError) as error:
         reason = getattr(error, "error_string", str(error))

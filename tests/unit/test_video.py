@@ -26,6 +26,7 @@ def film(
         track = container.add_stream(sound, rate=RATE, layout="mono") if sound else None
         for i in range(count):
             level = np.full((48, 64, 3), 6 * (first + i), np.uint8)
+            level[:8, :8] += min(level[0, 0, 0] // 2, 255 - level[0, 0, 0])  # not of one colour
             frame = av.VideoFrame.from_ndarray(level, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
