@@ -1,6 +1,7 @@
 """Build a recipe's clips and caches, each once, whatever else is running or was killed."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -123,12 +124,12 @@ def make_cache(
         cache.folder.mkdir(parents=True, exist_ok=True)
         sources = {split: sources_of(clips, split, cache.modality) for split in SPLITS}
         total = sum(map(len, sources.values()))
-        files, refused = {}, dict[str, str]()
+        files, refused, notices = {}, dict[str, str](), Counter[str]()
         for split in SPLITS:
             path = cache.folder / f"{split}.h5"
             store.remove_leftovers(path)
             if not path.exists():
-                _write_split(path, cache, plan, sources[split], refused, total, device,
+                _write_split(path, cache, plan, sources[split], refused, notices, total, device,
                              workers, advance)  # fmt: skip
             files[path.name] = path
         try:
@@ -149,13 +150,15 @@ def make_cache(
             },
         )  # fmt: skip
         _say_excluded(excluded, total, say)
+        for text, count in notices.most_common():
+            say(f"notice: {count} of {total} {cache.modality} sources: {text}")
         for line in reuse.sentences(found, cache.modality):
             say(line)
 
 
 def _write_split(
     path: Path, cache: CachePlan, plan: DataPlan, sources: list[str], refused: dict[str, str],
-    total: int, device: torch.device, workers: int | None, advance: Advance,
+    notices: Counter[str], total: int, device: torch.device, workers: int | None, advance: Advance,
 ) -> None:  # fmt: skip
     feature = registry.load("feature", cache.made_from["feature"])
     arguments = extract_arguments(cache)
@@ -165,18 +168,20 @@ def _write_split(
     inputs = batches(
         decode_all(reading, sources, worker_count(workers)), reading,
         sample_rate=getattr(cache.section, "sample_rate", 0), refused=refused, device=device,
+        notices=notices,
     )  # fmt: skip
 
     def blocks() -> Iterator[Block]:
         done = 0
         for names, data, content, look in inputs:
             features = feature.extract(data, **arguments)
-            good = np.ones(len(names), bool)
             if features.is_floating_point():
                 features = features.half()
-                good = features.isfinite().flatten(1).all(1).cpu().numpy()
-                for number in np.flatnonzero(~good):
-                    refused[names[number]] = "its feature is not finite"
+            finite, varied = _finite(features), _varied(features)
+            good = finite & varied
+            for number in np.flatnonzero(~good):
+                what = "has one value everywhere" if finite[number] else "is not finite"
+                refused[names[number]] = f"its feature {what}"
             excluded_share.check(refused, total, plan)
             done += len(names)
             advance(f"{path.parent.name} {path.stem}", done, len(sources))
@@ -195,6 +200,25 @@ def _write_split(
     }  # fmt: skip
     write(path, len(sources), first.rows.shape[1:], first.rows.dtype,
           itertools.chain([first], stream), attributes)  # fmt: skip
+
+
+def _finite(rows: torch.Tensor) -> np.ndarray:
+    """Say which rows hold finite numbers alone: (b, ...) to (b,) bool."""
+    found: np.ndarray = rows.isfinite().flatten(1).all(1).cpu().numpy()
+    return found
+
+
+def _varied(rows: torch.Tensor) -> np.ndarray:
+    """Say in which rows some channel changes over space or time: (b, [T,] C, H, W) to (b,) bool.
+
+    Where each channel is one value a clip has nothing to tell, whatever made it so. A row of a
+    single value a channel is left alone: nothing in it could change.
+    """
+    channels = rows.movedim(-3, 1).flatten(2)
+    if channels.shape[2] == 1:
+        return np.ones(len(rows), bool)
+    found: np.ndarray = (channels != channels[..., :1]).flatten(1).any(1).cpu().numpy()
+    return found
 
 
 def _statistics(path: Path) -> dict[str, list[float]]:

@@ -16,10 +16,13 @@ import numpy as np
 
 from pipelines import registry
 from pipelines.errors import DataError
-from pipelines.signal.decode import fit_length, to_mono
+from pipelines.signal.decode import check_levels, fit_length, to_mono
 from pipelines.signal.events import Events
+from pipelines.signal.notices import collected_notices
 
 Array = np.ndarray
+
+CANCELLED = 1e-6  # of the channels' power is left of their mean: 60 dB below what it was
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Decoded(NamedTuple):
 
     data: (samples,) or (M, samples) float32; (H, W, C) or (k, H, W, C) uint8; or Events.
     kind: sampling rate in Hz and channels, the shape, or the sensor. content, look: see
-    cache.rows.Block.
+    cache.rows.Block. notices: what its reader had to say.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Decoded(NamedTuple):
     kind: tuple[int, ...]
     content: int
     look: int
+    notices: tuple[str, ...] = ()
 
 
 class Refused(NamedTuple):
@@ -63,7 +67,9 @@ def decode(reading: Reading, source: str) -> Decoded | Refused:
     """Decode a source by its dataset's own reader."""
     dataset = _module(reading.dataset)
     try:
-        return READERS[reading.reads](dataset, reading, source)
+        with collected_notices() as notices:
+            found = READERS[reading.reads](dataset, reading, source)
+        return found._replace(notices=tuple(notices))
     except DataError as error:
         return Refused(source, error.message)
     except OSError as error:  # a folder that may not be entered, a disk that fails
@@ -79,12 +85,28 @@ def _module(dataset: str) -> ModuleType:
 
 def _sound(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
     waveform, rate = dataset.audio(reading.raw, source)
-    if not np.isfinite(waveform).all():
-        raise DataError(f"{source}: holds values that are not finite numbers", "leave it out")
-    samples = round(reading.seconds * rate)
-    mono = reading.reads == "waveform"
-    data = fit_length(to_mono(waveform) if mono else waveform, samples)
+    check_levels(source, waveform)
+    used = fit_length(waveform, round(reading.seconds * rate))
+    data = to_mono(used) if reading.reads == "waveform" else used
+    _check_heard(source, used, data, min(waveform.shape[1], used.shape[1]))
     return Decoded(source, data, (rate, len(waveform)), content_hash(data), 0)
+
+
+def _check_heard(source: str, used: Array, data: Array, samples: int) -> None:
+    """Raise DataError where nothing is left to be heard in the samples that are not padding."""
+    heard = data[..., :samples]
+    if data.ndim == 1 and len(used) > 1:
+        power, mixed = float(np.square(used).mean()), float(np.square(data).mean())
+        if mixed < CANCELLED * power:
+            raise DataError(
+                f"{source}: its {len(used)} channels cancel each other out: their mean is silence",
+                "invert one of them, or keep one",
+            )
+    if not heard.size or (heard == heard[..., :1]).all():
+        raise DataError(
+            f"{source}: silent in all of the {samples} samples that are used",
+            "leave the clip out, or see audio.seconds",
+        )
 
 
 def _picture(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
@@ -94,6 +116,8 @@ def _picture(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
         data, ndim = dataset.video(reading.raw, source, **reading.settings), 4
     if data.ndim != ndim or data.dtype != np.uint8 or 0 in data.shape:
         raise DataError(f"{source}: not an image of 8-bit levels", "leave it out")
+    if (data == data.reshape(-1, data.shape[-1])[0]).all():
+        raise DataError(f"{source}: nothing but one colour", "leave the clip out")
     first = data if ndim == 3 else data[0]
     return Decoded(source, data, data.shape, content_hash(data), look_hash(first))
 

@@ -1,5 +1,6 @@
 """Decoded sources as batches of tensors on the device: one rate, one shape, one sensor a batch."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -32,16 +33,20 @@ def batches(
     sample_rate: int,
     refused: dict[str, str],
     device: torch.device,
+    notices: Counter[str] | None = None,
 ) -> Iterator[DecodedBatch]:
     """Group neighbours of one kind into batches on the device, sounds at sample_rate Hz.
 
-    refused: receives the reason of each source that could not be decoded.
+    refused: receives the reason of each source that could not be decoded. notices: receives how
+    often each notice was given.
     """
     group: list[Decoded] = []
     for item in found:
         if isinstance(item, Refused):
             refused[item.name] = item.reason
             continue
+        if notices is not None:
+            notices.update(item.notices)
         full = len(group) == BATCH or sum(map(_values, group)) + _values(item) > BATCH_VALUES
         if group and (item.kind != group[0].kind or full):
             yield _batch(group, reading, sample_rate, device)

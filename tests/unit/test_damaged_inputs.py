@@ -131,7 +131,7 @@ def test_the_good_file_is_a_sample(whole, kind):
 def check_form(found: Decoded, kind: str, good: Decoded | Refused) -> None:
     """A sample has the form that the good file's has, and values that can be.
 
-    A float file may go beyond full scale, up to that of 32-bit whole numbers.
+    A float file may go beyond full scale for moments.
     """
     assert isinstance(good, Decoded)
     if isinstance(found.data, Events):
@@ -155,7 +155,7 @@ def check_form(found: Decoded, kind: str, good: Decoded | Refused) -> None:
             assert len(found.data) == 4
         rate_hz = found.kind[0]
         assert 1000 <= rate_hz <= 384_000 and found.data.shape[-1] == round(0.5 * rate_hz)
-        assert np.abs(found.data).max() <= (2**31 if kind == "float" else 1)
+        assert np.abs(found.data).max() <= (64 if kind == "float" else 1)
 
 
 def flipped(number: int):
@@ -419,13 +419,26 @@ def test_grey_of_16_bits_keeps_its_upper_8(tmp_path, mode):
     np.testing.assert_array_equal(found.data, np.repeat(levels[..., None] // 256, 3, 2))
 
 
-def test_whole_numbers_stored_as_floats_are_still_taken(tmp_path):
+@pytest.mark.parametrize("scale", [32768.0, 2.0**31])
+@pytest.mark.parametrize("loud", [1.0, 0.2], ids=["loud", "mostly-zero"])
+def test_whole_numbers_stored_as_floats_are_refused_and_said(tmp_path, scale, loud):
+    """A feature that cuts at full scale would see a square wave."""
     (tmp_path / "dog").mkdir()
-    values = np.array([32767.0, -32768.0, 2.0**31, 0.5], np.float32)
-    written(tmp_path / "dog" / "a.wav", np.tile(values, 2000), 16000)
+    values = np.round(np.random.default_rng(0).uniform(-0.5, 0.5, 8000) * scale)
+    values[int(loud * len(values)) :] = 0
+    written(tmp_path / "dog" / "a.wav", values.astype(np.float32), 16000)
+    found = decode(Reading("folder", tmp_path, "waveform", 0.5, {}), "dog/a.wav")
+    assert isinstance(found, Refused) and "full scale is 1" in found.reason
+
+
+def test_a_float_file_that_goes_beyond_full_scale_for_moments_is_taken_as_it_is(tmp_path):
+    (tmp_path / "dog").mkdir()
+    values = (np.random.default_rng(0).normal(0, 0.5, 8000)).astype(np.float32)
+    assert 0.01 < (np.abs(values) > 1).mean() < 0.1
+    written(tmp_path / "dog" / "a.wav", values, 16000)
     found = decode(Reading("folder", tmp_path, "waveform", 0.5, {}), "dog/a.wav")
     assert isinstance(found, Decoded)
-    np.testing.assert_array_equal(found.data, np.tile(values, 2000))
+    np.testing.assert_array_equal(found.data, values)
 
 
 # ---- from the user's folder to the caches ----

@@ -37,7 +37,7 @@ def test_a_bad_file_is_refused_with_its_reason_and_the_others_go_on(tmp_path):
     names = []
     for i in range(AHEAD + 3):
         names.append(f"fsdd/recordings/1_theo_{i}.wav")
-        soundfile.write(tmp_path / names[-1], np.full(800, 0.1 + i / 1000), 8000)
+        soundfile.write(tmp_path / names[-1], np.linspace(0, 0.1 + i / 1000, 800), 8000)
     (tmp_path / names[4]).write_bytes(b"RIFF")
     found = list(decode_all(reading(tmp_path, "spoken-digits-av"), names, 1))
     assert [type(item) for item in found] == [
