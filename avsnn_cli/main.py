@@ -9,6 +9,7 @@ import time
 import traceback
 from types import FrameType
 
+from pipelines import device as machine
 from pipelines import registry, store
 from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
 from pipelines.look import one_look
@@ -105,6 +106,11 @@ def _machine(error: Exception) -> int | None:
     if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OWN:
         first = str(error).split("\n")[0]
         return _tell(MachineError(f"a library does not import: {first}", "avsnn doctor"))
+    if machine.is_out_of_memory(error):
+        hint = "a smaller train.batch_size, fewer runtime.num_workers, or a machine with more"
+        return _tell(
+            MachineError(f"out of memory: {str(error)[:200] or 'no more to be had'}", hint)
+        )
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         named = f"{error.filename}: " if error.filename else ""
         hint = "free some space, or point AVSNN_HOME to a folder that is writable"

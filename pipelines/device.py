@@ -1,8 +1,11 @@
 """The machine: which device, how many threads, how memory is asked for."""
 
 import ctypes
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,9 @@ from pipelines.errors import MachineError
 if TYPE_CHECKING:
     import torch
 
+# how torch says on the CPU that there is no memory, and Python that no thread can be started
+NO_MEMORY = ("DefaultCPUAllocator", "can't allocate memory", "can't start new thread",
+             "Cannot allocate memory")  # fmt: skip
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
@@ -85,6 +91,28 @@ def free_bytes(device: "torch.device") -> int:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     return 1 << 32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an error is want of memory: Python's, torch's on any device, the system's."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # on the CPU torch has no class of its own for it
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    return any(sign in text for sign in NO_MEMORY)
+
+
+@contextmanager
+def memory_errors(what: str, hint: str) -> Iterator[None]:
+    """Raise MachineError "out of memory <what>" in place of what memory that is short raises."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MachineError(f"out of memory {what}", hint) from error
 
 
 def description(device: "torch.device | None" = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import torch
 
+from pipelines import device as machine
 from pipelines import registry, seal, store
 from pipelines.cache import class_counts, excluded_share, reuse
 from pipelines.cache.decode import Reading
@@ -118,7 +119,10 @@ def make_cache(
     nothing stays. Raises DataError if a file that the receipt knows has another size: nothing is
     overwritten.
     """
-    with store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"):
+    memory = machine.memory_errors(
+        f"in preparing {cache.folder.name}", "fewer runtime.num_workers, or shorter audio.seconds"
+    )
+    with store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"), memory:
         if is_whole(cache):
             return
         cache.folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Containers of pictures and sound, opened through PyAV, whose wheels carry FFmpeg."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ENOMEM
 from pathlib import Path
@@ -73,18 +73,19 @@ def decoded(
     # of an MPEG film cut just between two packets only this tells: its last picture is incomplete
     pictures = default_track(container, "video") if container.format.name == "mpeg" else None
     is_incomplete = False
+    frames: Sequence[Any] = ()
     for packet in container.demux():
         if packet.pts is not None and packet.time_base is not None:
             ended_s = max(ended_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        is_picture = pictures is not None and packet.stream.index == pictures.index
         if packet.stream.index == track.index:
-            for frame in packet.decode():
-                if pictures is not None and track.index == pictures.index:
-                    is_incomplete = frame.is_corrupt
-                yield frame
-        elif pictures is not None and packet.stream.index == pictures.index:
+            frames = packet.decode()
+            yield from frames
+        elif is_picture:
             with suppress(av.FFmpegError):
-                for frame in packet.decode():
-                    is_incomplete = frame.is_corrupt
+                frames = packet.decode()
+        if is_picture and frames:
+            is_incomplete = frames[-1].is_corrupt
     played_s = ended_s - began_s
     if needed_s is not None and played_s >= needed_s - SLACK_S:
         return

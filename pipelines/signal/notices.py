@@ -21,7 +21,8 @@ def notice(text: str) -> None:
 @contextmanager
 def collected_notices() -> Iterator[list[str]]:
     """Collect the notices that are given inside, in this thread."""
-    token = _collected.set(found := [])
+    found: list[str] = []
+    token = _collected.set(found)
     try:
         yield found
     finally:

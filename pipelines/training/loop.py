@@ -131,7 +131,9 @@ def train(
                 watch.epoch(record)
                 if stop:
                     stop.leave()
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not machine.is_out_of_memory(error):
+            raise
         raise MachineError(
             f"out of memory on {device} with batch_size {settings.batch_size}",
             "lower train.batch_size, or set train.data_on_device to no",

@@ -16,7 +16,7 @@ from pipelines.signal.pictures import read_picture
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._cifar10 import CLASSES, SOUNDS, class_files, recording_of, split
 
-VERSION = 1
+VERSION = 2
 FOLDER = "cifar10-av"
 LAYOUTS = (("Dataset_v3_sound", "Dataset_v3_vision"), ("audio", "vision"))
 PICTURES = {".png", ".jpg", ".jpeg"}

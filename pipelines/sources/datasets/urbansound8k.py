@@ -20,7 +20,7 @@ from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
 from pipelines.sources.protocols import seeded_order
 
-VERSION = 1
+VERSION = 2
 IN_PLACE = ("images",)
 CSV = "UrbanSound8K/metadata/UrbanSound8K.csv"
 COLUMNS = ["slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"]

@@ -18,7 +18,7 @@ from pipelines.signal.pictures import read_picture
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
 
-VERSION = 1
+VERSION = 2
 # as the authors of S-CMRL and of BIM-ML read it, and as those of ISNet do
 LAYOUTS = (("Dataset_v3_sound", "Dataset_v3_vision"), ("audio", "vision"))
 SOUNDS, PICTURES = {".wav"}, {".jpg", ".jpeg", ".png"}
