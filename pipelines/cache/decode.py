@@ -22,6 +22,7 @@ from pipelines.signal.notices import collected_notices
 
 Array = np.ndarray
 
+PIXELS = 1 << 16
 CANCELLED = 1e-6  # of the channels' power is left of their mean: 60 dB below what it was
 
 
@@ -116,10 +117,17 @@ def _picture(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
         data, ndim = dataset.video(reading.raw, source, **reading.settings), 4
     if data.ndim != ndim or data.dtype != np.uint8 or 0 in data.shape:
         raise DataError(f"{source}: not an image of 8-bit levels", "leave it out")
-    if (data == data.reshape(-1, data.shape[-1])[0]).all():
+    if _is_of_one_colour(data):
         raise DataError(f"{source}: nothing but one colour", "leave the clip out")
     first = data if ndim == 3 else data[0]
     return Decoded(source, data, data.shape, content_hash(data), look_hash(first))
+
+
+def _is_of_one_colour(data: Array) -> bool:
+    """Say whether all pixels (..., C) are equal; a few at a time, for pictures are large."""
+    pixels = data.reshape(-1, data.shape[-1])
+    pieces = range(0, len(pixels), PIXELS)
+    return all((pixels[start : start + PIXELS] == pixels[0]).all() for start in pieces)
 
 
 def _events(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
@@ -156,12 +164,17 @@ def look_hash(image: Array) -> int:
     the right one, on an 8 x 9 grid of block means? An image of one level gives 0: no look.
     Source: N. Krawetz, "Kind of Like That", 2013 (dHash).
     """
-    grey = image.mean(2)
-    rows = np.linspace(0, grey.shape[0], 9).astype(int)[:-1]
-    columns = np.linspace(0, grey.shape[1], 10).astype(int)[:-1]
-    heights = np.maximum(np.diff(np.append(rows, grey.shape[0])), 1)
-    widths = np.maximum(np.diff(np.append(columns, grey.shape[1])), 1)
-    sums = np.add.reduceat(np.add.reduceat(grey, rows, axis=0), columns, axis=1)
+    height, width = image.shape[:2]
+    rows = np.linspace(0, height, 9).astype(int)[:-1]
+    columns = np.linspace(0, width, 10).astype(int)[:-1]
+    heights = np.maximum(np.diff(np.append(rows, height)), 1)
+    widths = np.maximum(np.diff(np.append(columns, width)), 1)
+    # a row of blocks at a time: the grey levels take eight times the picture's bytes
+    totals = np.stack([
+        np.add.reduceat(image[top : top + tall].mean(2), [0], axis=0)[0]
+        for top, tall in zip(rows, heights, strict=True)
+    ])  # fmt: skip
+    sums = np.add.reduceat(totals, columns, axis=1)
     means = sums / heights[:, None] / widths
     bits = (means[:, :-1] > means[:, 1:]).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -1,6 +1,8 @@
 """Image files to arrays: JPEG, PNG and the others that Pillow knows, nothing in them trusted."""
 
+import struct
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +55,10 @@ def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except MemoryError:
-        raise
-    except Exception:  # Pillow's reader of EXIF raises whatever the damage leads to
-        return image
+    # Pillow's reader of EXIF raises whatever the damage leads to
+    with suppress(SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error, OSError):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _levels(path: Path, image: Any) -> NDArray[np.uint8]:
@@ -68,7 +68,9 @@ def _levels(path: Path, image: Any) -> NDArray[np.uint8]:
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ("I", "F"):
         raise DataError(f"{path}: not a readable image: its levels have no known range", HINT)
-    levels: NDArray[np.uint8] = np.array(_over_white(image).convert("RGB"))
+    image = _over_white(image)
+    # without a copy of a large picture
+    levels: NDArray[np.uint8] = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     # Pillow has already taken the upper 8 bits of colours
     if _bits(path) == 16 and levels.max() < DARK >> 8:
         raise _unused(path)
