@@ -5,6 +5,7 @@ the code that makes it (see source_code); never over device, paths or runtime. A
 stage gives a new key.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipelines.recipe import Recipe
 from pipelines.run_code import code_of_run
 from pipelines.signature import Section, keyword_arguments, keyword_only
 from pipelines.source_code import code_of
+from pipelines.sources import in_place
 from pipelines.sources import manifest as manifests
 from pipelines.sources.acquire import raw_folder
 from pipelines.sources.manifest import DatasetManifest
@@ -51,7 +53,7 @@ class DataPlan:
 
     manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
     is the user's own, read in place. made_from: the settings, a hash of the files that count, and
-    those of the code. own_files: a hash of each file or folder of the user's, read in place.
+    those of the code. own_files: a hash of each file of the user's that is read in place, by name.
     """
 
     manifest: DatasetManifest
@@ -79,7 +81,6 @@ def plan_data(recipe: Recipe) -> DataPlan:
     module = registry.load("dataset", name)
     manifest, raw = look(manifests.load, name), None
     code = code_of(module.__name__)
-    own_files: dict[str, str] = {}
     made_from: dict[str, Any] = {
         "stage": "clips",
         "version": [CLIPS_VERSION, module.VERSION, manifest.version],
@@ -87,15 +88,10 @@ def plan_data(recipe: Recipe) -> DataPlan:
         "code": code,
     }
     if hasattr(module, "LOCAL"):
-        raw = Path(getattr(recipe.data, module.LOCAL)).expanduser().absolute()
-        if not raw.is_dir():
-            raise DataError(f"{raw} is not a folder", f"set data.{module.LOCAL}")
-        # the files may change under an unchanged recipe: then they are other clips
-        own_files["fingerprint"] = look(module.fingerprint, raw)
-    for setting in getattr(module, "IN_PLACE", ()):
-        if path := getattr(recipe.data, setting):  # "" would be the working folder
-            own_files[setting] = look(store.fingerprint, Path(path).expanduser())
-    made_from |= own_files
+        raw = in_place.user_folder(getattr(recipe.data, module.LOCAL), module.LOCAL)
+    # the files may change under an unchanged recipe: then they are other clips
+    own = in_place.own_of(module, raw or raw_folder(manifest), recipe.data)
+    made_from |= {name: part for name, part in own._asdict().items() if part}
     if hasattr(module, "present"):
         there = look(module.present, raw or raw_folder(manifest),
                      **keyword_arguments(module.present, recipe.data))  # fmt: skip
@@ -114,13 +110,14 @@ def plan_data(recipe: Recipe) -> DataPlan:
     }
     is_local = raw is not None
     said = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
-    of_us = ("stage", "version", "settings", "code")
-    if files := {k: v for k, v in made_from.items() if k not in of_us}:
+    said |= {name: made_from[name] for name in ("classes",) if name in made_from}
+    files: dict[str, Any] = {k: made_from[k] for k in ("files", "present") if k in made_from}
+    if files:
         said["files"] = store.key(files)
     said["code"] = code
     return DataPlan(
         manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said,
-        own_files,
+        own.files,
     )  # fmt: skip
 
 
@@ -184,14 +181,31 @@ def check_same_data(run: Path, plan: DataPlan) -> None:
 
     Another split, other classes or another scale would give a number that belongs to no run.
     """
-    then = results.read(run / "env.json", results.Environment)["caches"]
-    now = [cache.folder.name for cache in plan.caches.values()]
+    environment = results.read(run / "env.json", results.Environment)
+    then, now = environment["caches"], [cache.folder.name for cache in plan.caches.values()]
     if now != then:
+        differs = _since(then, plan)
         raise DataError(
             f"the data of run {run.name} have changed since it was trained: "
-            f"{', '.join(now)}, not {', '.join(then)}",
+            f"{', '.join(now)}, not {', '.join(then)}" + (f"; {differs}" if differs else ""),
             "train the recipe again, or bring back the files and the version of avsnn",
         )
+    if environment.get("classes") not in (None, list(plan.manifest.classes)):
+        raise DataError(
+            f"the classes of run {run.name} are not those of its data now",
+            "train the recipe again: avsnn train RECIPE",
+        )
+
+
+def _since(caches: list[str], plan: DataPlan) -> str:
+    """Say which of the user's files are no longer what they were for the caches of that name."""
+    for cache in plan.caches.values():
+        for name in caches:
+            with contextlib.suppress(DataError, KeyError, TypeError):
+                receipt = store.read_json(cache.folder.with_name(name) / "receipt.json")
+                clips = f"{plan.manifest.name}-{receipt['made_from']['clips']}.jsonl"
+                return in_place.since(plan.clips.with_name(clips), plan.own_files)
+    return ""
 
 
 def run_key(recipe: Recipe, data: DataPlan | None = None) -> str:

@@ -54,6 +54,7 @@ class Environment(_File):
     versions: dict[str, Any] = {}
     machine: dict[str, Any] = {}
     code: dict[str, str] | None = None  # hashes by file; runs of before have none
+    classes: list[str] | None = None  # in the order of their labels; runs of before have none
 
 
 class _Selected(_Said):

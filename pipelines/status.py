@@ -12,6 +12,7 @@ from pipelines.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
 from pipelines.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder
 from pipelines.recipe import Recipe
 from pipelines.run_code import code_of_run, other_code
+from pipelines.sources import in_place
 from pipelines.sources.acquire import missing
 
 Row = dict[str, str]
@@ -72,9 +73,29 @@ def _clips(plan: DataPlan) -> Row:
             return _row("clips", True, plan.clips.name + versions)
     except DataError as error:
         return _row("clips", False, error.message)
-    others = plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json")
-    near = nearest(plan.made_from, ((path.stem, _made_from(path)) for path in _newest(others)))
+    if differs := _other_files(plan):
+        return _row("clips", False, differs)
+    near = nearest(
+        plan.made_from, ((path.stem, _made_from(path)) for path in _other_receipts(plan))
+    )
     return _row("clips", False, near.replace(".receipt", "") or NOT_MADE)
+
+
+def _other_files(plan: DataPlan) -> str:
+    """Say which of the user's files keep clips that were made from being a hit; "" if none do."""
+    for receipt in _other_receipts(plan):
+        made = _made_from(receipt)
+        clips = receipt.with_name(receipt.name.replace(".receipt.json", ".jsonl"))
+        of_files = ("files", "classes")
+        same = all(made.get(k) == v for k, v in plan.made_from.items() if k not in of_files)
+        if same and (differs := in_place.since(clips, plan.own_files)):
+            said = f"files {made.get('files')}, not {plan.made_from.get('files')}"
+            return f"not with these files: {differs}; {clips.stem} has {said}"
+    return ""
+
+
+def _other_receipts(plan: DataPlan) -> list[Path]:
+    return _newest(plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json"))
 
 
 def _cache(plan: CachePlan) -> Row:

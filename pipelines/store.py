@@ -192,22 +192,3 @@ def versions() -> dict[str, str]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
-
-
-def fingerprint(path: Path) -> str:
-    """Hash what the user's own file or folder holds now: its content, or names, sizes and times.
-
-    Raises DataError if it is not there.
-    """
-    if path.is_file():
-        return sha256(path)
-    if not path.is_dir():
-        raise DataError(f"{path} is neither a file nor a folder", "check the path in the recipe")
-    digest = hashlib.sha256()
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            found = os.stat(Path(folder, name), follow_symlinks=False)  # noqa: PTH116 - fast
-            relative = os.path.relpath(Path(folder, name), path)
-            digest.update(f"{relative}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

@@ -20,7 +20,7 @@ from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError
 from pipelines.plan import CachePlan, DataPlan, extract_arguments
 from pipelines.signature import keyword_arguments
-from pipelines.sources import class_names, leaks
+from pipelines.sources import class_names, in_place, leaks
 from pipelines.sources.clips import SPLITS, Clip, write_clips
 
 Say = Callable[[str], None]
@@ -44,6 +44,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
         excluded_share.check(excluded, len(listed), plan)
         _check_clips(listed, clips, plan.manifest.classes)
         unchanged()
+        in_place.keep(plan.clips, plan.own_files)
         write_clips(plan.clips, listed)
         found, remarks = leaks.audit(clips), _remarks(dataset, plan)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
@@ -58,6 +59,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
                 "excluded": excluded,
                 "leak_audit": found,
                 "remarks": remarks,
+                "classes": list(plan.manifest.classes),
                 "sha256": store.sha256(plan.clips),
             },
         )

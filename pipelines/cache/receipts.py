@@ -76,6 +76,7 @@ class ClipsReceipt(_Strict):
     sha256: Sha256
     clips: dict[str, int]
     excluded: dict[str, str]
+    classes: list[str] | None = None
     remarks: list[str] = []
 
 
@@ -182,6 +183,8 @@ def check_same_content(run: Path, plan: DataPlan) -> None:
     Names, sizes and times of files can stay while their content changes: caches that were built
     again are compared with what the run wrote down.
     """
+    if clips_receipt(plan.clips).classes not in (None, list(plan.manifest.classes)):
+        raise DataError(f"the classes of {plan.clips.name} are not those of the data now", HINT)
     environment = results.read(run / "env.json", results.Environment)
     now = {cache.folder.name: cache_receipt(cache) for cache in plan.caches.values()}
     hint = "bring the files back, or train the recipe again with --fresh"

@@ -17,7 +17,8 @@ from pipelines import store
 from pipelines.errors import DataError
 
 FORMAT = 2
-SOURCE_BYTES = 200
+SOURCE_BYTES = 200  # of the table of names, unless one is longer
+MAX_SOURCE_BYTES = 4096  # the longest path that Linux takes
 HINT = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
 TABLES = {"rows": "fui", "crc32": "u", "content": "u", "look": "u", "source": "S"}  # dtype kinds
 BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError)  # what h5py raises for damage
@@ -58,7 +59,9 @@ def write(
             names += [_name(name) for name in block.names]
         if not names:
             raise DataError(f"cache {path} would have no rows", "see the clips left out above")
-        file.create_dataset("source", data=np.array(names, dtype=f"S{SOURCE_BYTES}"))
+        file.create_dataset(
+            "source", data=np.array(names, dtype=f"S{max(SOURCE_BYTES, *map(len, names))}")
+        )
         for name, parts in tables.items():
             file.create_dataset(name, data=np.concatenate(parts))
         file.attrs["format"] = FORMAT
@@ -68,9 +71,9 @@ def write(
 
 def _name(source: str) -> bytes:
     name = source.encode()
-    if len(name) > SOURCE_BYTES:
+    if len(name) > MAX_SOURCE_BYTES:
         raise DataError(
-            f"a source's name is longer than {SOURCE_BYTES} bytes: {source}", "rename the file"
+            f"a source's name is longer than {MAX_SOURCE_BYTES} bytes: {source}", "rename the file"
         )
     return name
 

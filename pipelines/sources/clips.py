@@ -49,6 +49,11 @@ def write_clips(path: Path, clips: Sequence[Clip]) -> None:
     store.publish_text(path, "".join(line + "\n" for line in lines))
 
 
+def _lines(text: str) -> list[str]:
+    # names hold what else ends a line for str.splitlines: U+2028, U+0085
+    return text.removesuffix("\n").split("\n")
+
+
 def read_clips(path: Path) -> list[Clip]:
     """Read the clips of a manifest that are not excluded.
 
@@ -59,7 +64,7 @@ def read_clips(path: Path) -> list[Clip]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", "run avsnn prepare again") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         try:
             clip = Clip(**json.loads(line))
             if clip.split not in SPLITS or not isinstance(clip.label, int):

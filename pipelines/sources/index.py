@@ -75,9 +75,10 @@ def read_index(path: Path) -> Index:
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
             raise DataError(f"{path} is larger than {MAX_INDEX_BYTES} bytes", "it is not ours")
-        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", "correct the table") from error
+    header, *lines = text.removesuffix("\n").split("\n")
     columns = header.split("\t")
     algorithm = columns[-1]
     if columns not in (["path", algorithm], ["path", "bytes", algorithm]) or (

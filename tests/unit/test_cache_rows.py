@@ -127,12 +127,16 @@ def test_a_cache_without_rows_is_not_published(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_too_long_to_keep_is_refused(tmp_path: Path) -> None:
-    fits, too_long = "x" * 200, "ü" * 101
+def test_a_name_is_kept_whatever_a_disk_takes_and_a_longer_one_refused(tmp_path: Path) -> None:
     one = np.ones((1, 1), "u1")
-    write(tmp_path / "a.h5", 1, (1,), one.dtype, [block([0], one, [fits])], {})
-    assert Rows(tmp_path / "a.h5").sources == [fits]
-    with pytest.raises(DataError, match="longer than 200 bytes"):
+    for length, bytes_each in ((1, 200), (100, 200), (101, 202), (2048, 4096)):
+        name, path = "ü" * length if length > 1 else "x" * 200, tmp_path / f"{length}.h5"
+        write(path, 1, (1,), one.dtype, [block([0], one, [name])], {})
+        assert Rows(path).sources == [name]
+        with h5py.File(path) as file:
+            assert file["source"].dtype.itemsize == bytes_each
+    too_long = "x" * 4097
+    with pytest.raises(DataError, match="longer than 4096 bytes"):
         write(tmp_path / "b.h5", 1, (1,), one.dtype, [block([0], one, [too_long])], {})
 
 

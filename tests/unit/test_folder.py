@@ -1,7 +1,6 @@
 """The user's own folder: every layout that is promised, and one clear line for what is wrong."""
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -252,21 +251,6 @@ def test_what_the_system_leaves_in_folders_is_nothing(two):
     (two / "__MACOSX").mkdir()
     wav(two / "__MACOSX/dog/1.wav")
     assert listed(two) == before
-
-
-def test_the_fingerprint_changes_with_the_files_and_with_nothing_else(two):
-    before = folder.fingerprint(two)
-    assert folder.fingerprint(two) == before
-    folder.audio(two, "dog/1.wav")
-    assert folder.fingerprint(two) == before
-    seen = {before}
-    os.utime(two / "dog/1.wav", ns=(1, 1))
-    seen.add(folder.fingerprint(two))
-    wav(two / "dog/99.wav")
-    seen.add(folder.fingerprint(two))
-    (two / "dog/99.wav").rename(two / "dog/98.wav")
-    seen.add(folder.fingerprint(two))
-    assert len(seen) == 4
 
 
 def test_a_silent_sound_is_refused(two):

@@ -38,13 +38,13 @@ def change(mine, name="class0/000000.wav"):
 def looks(monkeypatch):
     """Count the looks at the folder."""
     counts = Counter()
-    fingerprint = folder.fingerprint
+    in_place = folder.in_place
 
     def counted(*arguments, **more):
-        counts["fingerprint"] += 1
-        return fingerprint(*arguments, **more)
+        counts["folder"] += 1
+        return in_place(*arguments, **more)
 
-    monkeypatch.setattr(folder, "fingerprint", counted)
+    monkeypatch.setattr(folder, "in_place", counted)
     return counts
 
 
@@ -89,17 +89,17 @@ def test_training_looks_once_at_what_is_prepared(mine, looks):
     stages.prepare(recipe, Quiet())
     looks.clear()
     run = stages.train(recipe, Quiet())
-    assert looks["fingerprint"] == 1
-    assert stages.train(recipe, Quiet()) == run and looks["fingerprint"] == 2
+    assert looks["folder"] == 1
+    assert stages.train(recipe, Quiet()) == run and looks["folder"] == 2
 
 
 def test_a_sweep_looks_once_however_many_runs_it_has(mine, looks):
     points = [sweep.Point(str(mine), (), seed) for seed in range(40)]
     with one_look():  # as every command is
         runs = {entry["run"] for entry in store.read_json(sweep.record(points))["runs"]}
-        assert len(runs) == 40 and looks["fingerprint"] == 1
+        assert len(runs) == 40 and looks["folder"] == 1
         assert {plan.run_folder(sweep.opened(point)).name for point in points} == runs
-    assert looks["fingerprint"] == 1
+    assert looks["folder"] == 1
 
 
 def test_a_change_between_prepare_and_train_is_seen_in_a_process_that_goes_on(mine):

@@ -89,6 +89,12 @@ def test_a_written_table_reads_the_same(tmp_path, folder):
     assert compare(folder, made) == []
 
 
+def test_a_name_with_signs_that_part_lines_elsewhere_stands_in_a_table(tmp_path, folder):
+    (folder / "fold1/a\u2028b\u0085c.wav").write_bytes(b"abc")
+    write_index(tmp_path / "mine.tsv", make_index(folder))
+    assert compare(folder, read_index(tmp_path / "mine.tsv")) == []
+
+
 def test_one_table_serves_several_folders(tmp_path):
     index = read_index(table(tmp_path, "path\tmd5", f"mic_dev/a\t{ABC_MD5}", f"meta/a\t{ABC_MD5}"))
     assert list(index.below("mic_dev").files) == ["a"]

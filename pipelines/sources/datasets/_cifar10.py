@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipelines.errors import DataError
 from pipelines.sources.protocols import chosen, chosen_groups
+from pipelines.sources.walk import visible
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -42,14 +43,15 @@ def split(labels: Mapping[str, int], groups: Mapping[str, str] | None, seed: int
 
 def class_files(folder: Path, kinds: set[str]) -> dict[tuple[str, str], list[Path]]:
     """List the files of ten class folders by class and stem. Raises DataError for other folders."""
-    classes = {path.name for path in folder.iterdir() if path.is_dir()} - {"__MACOSX"}
+    classes = {path.name for path in visible(folder) if path.is_dir()}
     if classes != set(CLASSES):
         raise DataError(
             f"{folder}: {', '.join(sorted(classes ^ set(CLASSES)))} missing or not a class of "
             "CIFAR-10", f"the class folders are {', '.join(CLASSES)}",
         )  # fmt: skip
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for path in sorted(folder.glob("*/*")):
-        if path.suffix.lower() in kinds and not path.name.startswith("."):
-            found[path.parent.name, path.stem].append(path)
+    for name in CLASSES:
+        for path in sorted(visible(folder / name)):
+            if path.suffix.lower() in kinds and not path.is_dir():
+                found[name, path.stem].append(path)
     return found

@@ -1,19 +1,18 @@
 """The user's class folders as a list of pairs, with what is wrong with each file beside it."""
 
-import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.errors import DataError
 from pipelines.sources.datasets._folder_splits import split_folders, split_of
+from pipelines.sources.walk import LEADS_OUT, files_below, leads_out, plain, visible
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 VIDEOS = {".mp4", ".mkv", ".avi", ".mov", ".flv", ".mpg", ".mpeg", ".webm"}
-SYSTEM = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 PARTS = {
     "audio": SOUNDS, "sound": SOUNDS, "visual": PICTURES | VIDEOS, "vision": PICTURES | VIDEOS,
     "images": PICTURES, "video": VIDEOS,
@@ -47,6 +46,7 @@ def entries(root: Path) -> tuple[list[Entry], Counter[str]]:
     images/, video/) or not. Files of one stem in one class are one clip; a video is its own sound
     and picture. Raises DataError for what makes no data set.
     """
+    root = root.absolute()  # names are what stands behind it
     clips: list[Entry] = []
     unknown: Counter[str] = Counter()
     for split, base in _split_folders(root):
@@ -75,39 +75,24 @@ def _split_folders(root: Path) -> list[tuple[str, Path]]:
 
 def _splits_in(base: Path) -> dict[str, str]:
     """Return which folders of a folder are splits, and of which clips."""
-    folders = [path for path in _visible(base) if path.is_dir()]
+    folders = [path for path in visible(base) if path.is_dir()]
     named = [folder for folder in folders if split_of(folder.name)]
     flat = [folder.name for folder in named if _holds_files_alone(folder)]
     return split_folders(base, [folder.name for folder in folders], flat)
 
 
 def _holds_files_alone(folder: Path) -> bool:
-    inside = list(_visible(folder))
+    inside = list(visible(folder))
     kinds = SOUNDS | PICTURES | VIDEOS
     return not any(p.is_dir() for p in inside) and any(p.suffix.lower() in kinds for p in inside)
 
 
-def class_folders(root: Path) -> list[str]:
-    """List the class names of a folder, whatever its layout, sorted."""
-    names: set[str] = set()
-    for _, base in _split_folders(root):
-        for tree in _trees(base):
-            names |= {path.name for path in _visible(tree) if path.is_dir()}
-    return sorted(names)
-
-
 def _trees(base: Path) -> dict[Path, set[str]]:
     """Return the folders that hold the class folders, with the kinds of files read there."""
-    names = {path.name for path in _visible(base) if path.is_dir()}
+    names = {path.name for path in visible(base) if path.is_dir()}
     if names and names <= set(PARTS):
         return {base / name: PARTS[name] for name in sorted(names)}
     return {base: SOUNDS | PICTURES | VIDEOS}
-
-
-def _visible(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if not path.name.startswith(".") and path.name not in SYSTEM:
-            yield path
 
 
 def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str]]:
@@ -116,24 +101,35 @@ def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str
     unknown: Counter[str] = Counter()
     count = 0
     for tree, kinds in _trees(base).items():
-        beside = sum(p.suffix.lower() in kinds for p in _visible(tree) if not p.is_dir())
+        if leads_out(tree, root):
+            raise DataError(
+                f"{tree} {LEADS_OUT}", "set data.path to a folder that holds the files themselves"
+            )
+        beside = sum(p.suffix.lower() in kinds for p in visible(tree) if not p.is_dir())
         unknown += Counter({"beside the class folders": beside})
-        for folder in sorted(path for path in _visible(tree) if path.is_dir()):
-            known = 0
-            for path in sorted(_files(folder)):
+        for folder in sorted(path for path in visible(tree) if path.is_dir()):
+            known, label = 0, plain(folder.name)
+            for path, fault in files_below(folder, root):
                 count += 1
                 if count > MAX_FILES:
                     raise DataError(f"{root} holds more than {MAX_FILES} files", "split the set")
-                suffix = path.suffix.lower()
-                if suffix not in kinds:
-                    unknown[suffix or "no ending"] += 1
+                suffix, is_folder = path.suffix.lower(), bool(fault) and path.is_dir()
+                if suffix not in kinds and not is_folder:
+                    unknown[plain(suffix) or "no ending"] += 1
                     continue
                 known += 1
-                stem = path.relative_to(folder).with_suffix("").as_posix()
-                kind = "audio" if suffix in SOUNDS else "image" if suffix in PICTURES else "video"
-                files[folder.name, stem][kind].append(path.relative_to(root).as_posix())
-                if fault := _fault(path, root):
-                    faults[folder.name, stem] = fault
+                name = str(path)
+                # a folder that cannot be used is named as one: dog/more/
+                below = f"{name}/" if is_folder else name.removesuffix(path.suffix)
+                clip = label, plain(below[len(str(folder)) + 1 :])
+                if not is_folder:
+                    kind = (
+                        "audio" if suffix in SOUNDS else
+                        "image" if suffix in PICTURES else "video"
+                    )  # fmt: skip
+                    files[clip][kind].append(plain(name[len(str(root)) + 1 :]))
+                if fault:
+                    faults[clip] = fault
             if not known:
                 raise DataError(
                     f"{folder} holds no sound, image or video", "remove the folder or fill it"
@@ -141,32 +137,10 @@ def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str
     prefix = f"{split}/" if split else ""
     kinds_there = {kind for kinds in files.values() for kind in kinds}
     return [
-        _entry(f"{prefix}{label}/{stem}", label, split, kinds, kinds_there,
+        _entry(f"{prefix}{label}/{stem}", label, split, files.get((label, stem), {}), kinds_there,
                faults.get((label, stem), ""))
-        for (label, stem), kinds in sorted(files.items())
+        for label, stem in sorted(files.keys() | faults.keys())
     ], unknown  # fmt: skip
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in _visible(folder):
-        if path.is_dir() and not path.is_symlink():
-            yield from _files(path)
-        elif not path.is_dir():
-            yield path
-
-
-def _fault(path: Path, root: Path) -> str:
-    try:
-        if path.is_symlink() and not _inside(path, root):
-            return "is a link that leaves the folder"
-        return "is empty" if path.stat().st_size == 0 else ""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-
-
-def _inside(path: Path, root: Path) -> bool:
-    # Path.resolve raises on a link to itself, in some versions a RuntimeError
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _entry(

@@ -13,6 +13,7 @@ from pipelines.sources import class_names
 from pipelines.sources.datasets import _folder_rows as rows
 from pipelines.sources.datasets._folder_files import PICTURES, SOUNDS, VIDEOS, Entry
 from pipelines.sources.datasets._folder_splits import SPLITS, split_of
+from pipelines.sources.walk import LEADS_OUT, leads_out, plain
 
 AUTOMATIC = ("clips.csv", "clips.jsonl")
 SHOWN = 20
@@ -113,7 +114,7 @@ def _collapsed(path: Path, faults: Sequence[Fault], of: int) -> list[str]:
 
 def _entry(root: Path, row: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]]]:
     """Turn a row to a clip, and list what is wrong with the row: kind and sentence."""
-    text = {name: str(value) for name, value in row.items() if name != "azimuth"}
+    text = {name: plain(str(value)) for name, value in row.items() if name != "azimuth"}
     label = text.get("label", "")
     wrong = [] if class_names.plain(label) else [("no label", "no label")]
     fault = ""
@@ -152,6 +153,8 @@ def _fault(root: Path, name: str) -> str:
     try:
         if not (root / name).is_file():
             return f"{name}: {NOT_THERE}"
+        if leads_out(root / name, root):
+            return f"{name}: {LEADS_OUT}"
         return "" if (root / name).stat().st_size else f"{name}: is empty"
     except OSError as error:  # a name too long, a folder that may not be entered
         return f"{name}: cannot be read: {error.strerror}"

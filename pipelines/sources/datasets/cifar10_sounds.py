@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
+from pipelines.sources import in_place as own_files
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._cifar10 import (
     CLASSES,
@@ -23,6 +24,7 @@ from pipelines.sources.datasets._cifar10 import (
 )
 from pipelines.sources.datasets._cifar10 import split as split_clips
 from pipelines.sources.protocols import chosen, seeded_order
+from pipelines.sources.walk import NOT_UTF8, plain
 
 VERSION = 1
 IN_PLACE = ("audio_folder",)
@@ -50,10 +52,9 @@ def pairs(
     """
     if audio_folder is None:
         raise DataError("cifar10-sounds needs sounds", "set data.audio_folder to class folders")
-    images, folder = raw / BINARY, Path(audio_folder).expanduser().absolute()
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder", "set data.audio_folder")
-    sounds = class_files(folder, SOUNDS)
+    images = raw / BINARY
+    found = class_files(own_files.user_folder(audio_folder, "audio_folder"), SOUNDS)
+    sounds = {key: paths for key, paths in found.items() if not own_files.name_fault(paths[0])}
     keys = {f"{name}/{stem}": CLASSES.index(name) for name, stem in sounds}
     groups = {key: recording_of(key.partition("/")[2]) for key in keys}
     sides = split_clips(keys, groups, seed) if protocol == "grouped" else None
@@ -83,7 +84,19 @@ def pairs(
             Clip(source.replace(".bin#", "-"), split, label, groups[key],
                  str(sounds[name, stem][0]), f"{BINARY}/{source}")
         )  # fmt: skip
-    return sorted(clips, key=lambda clip: clip.id)
+    bad = [
+        Clip(plain("/".join(key)), "train", CLASSES.index(key[0]), "", "", "", excluded=NOT_UTF8)
+        for key in found.keys() - sounds.keys()
+    ]
+    return sorted(clips + bad, key=lambda clip: clip.id)
+
+
+def in_place(raw: Path, *, audio_folder: str | None = None) -> own_files.Own:  # noqa: ARG001
+    """Say which sounds are read of the user's folder."""
+    if audio_folder is None:
+        return own_files.Own({}, {})
+    folder = own_files.user_folder(audio_folder, "audio_folder")
+    return own_files.of_files(folder, [found[0] for found in class_files(folder, SOUNDS).values()])
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:  # noqa: ARG001

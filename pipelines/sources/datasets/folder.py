@@ -12,13 +12,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from pipelines import store
 from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
 from pipelines.signal.video import Pick, read_frames, read_sound
 from pipelines.sources import class_names
+from pipelines.sources import in_place as own_files
 from pipelines.sources.clips import Clip
+from pipelines.sources.content import hashes
 from pipelines.sources.datasets import _folder_files as files
 from pipelines.sources.datasets import _folder_protocols as protocols
 from pipelines.sources.datasets import _folder_table as tables
@@ -80,18 +81,14 @@ def pairs(
 
 def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
     """Return the class names in the order of their labels: sorted."""
-    listed = tables.find(raw, table)
-    if listed is not None:
-        names = sorted({entry.label for entry in tables.read(raw, listed)})
-    else:
-        names = files.class_folders(raw)
+    names = sorted({entry.label for entry in _entries(raw, table)})
     if not 2 <= len(names) <= MAX_CLASSES:
         raise DataError(
             f"{raw} has {len(names)} class{'' if len(names) == 1 else 'es'}: "
             f"{', '.join(names[:5]) or 'no folder'}",
             f"2 to {MAX_CLASSES} are needed, one folder each; docs/datasets/folder.md",
         )
-    class_names.check(names, listed or raw)
+    class_names.check(names, tables.find(raw, table) or raw)
     return tuple(names)
 
 
@@ -112,9 +109,13 @@ def _kinds_not_read(ignored: Counter[str]) -> list[str]:
     return [f"not read: {kinds}{more}"] if ignored else []
 
 
-def fingerprint(raw: Path) -> str:
-    """Hash what the folder holds now: names, sizes and times of its files."""
-    return store.fingerprint(raw)
+def in_place(raw: Path, *, table: str | None = None) -> own_files.Own:
+    """Say what is read of the folder, the table among it, and what is left out of it and why."""
+    listed, found = tables.find(raw, table), _entries(raw, table)
+    sources = {name for e in found if not e.fault for name in (e.audio, e.visual) if name}
+    read = hashes(raw, sources | ({table or listed.name} if listed else set()))
+    left_out = {e.name: e.fault for e in found if e.fault}
+    return own_files.Own(read | left_out, dict(sorted(Counter(e.label for e in found).items())))
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:

@@ -16,9 +16,11 @@ from pydantic import Field
 from pipelines.errors import DataError
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
+from pipelines.sources import in_place as own_files
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
 from pipelines.sources.protocols import seeded_order
+from pipelines.sources.walk import plain, visible
 
 VERSION = 2
 IN_PLACE = ("images",)
@@ -67,8 +69,13 @@ def pairs(
         for stem, row in rows.items()
     }
     splits = split(slices, protocol, seed, test_fold)
-    pictures = _pictures(Path(images), images_by, slices, splits, seed) if images else {}
-    return [
+    pictures = _pictures(images, images_by, slices, splits, seed) if images else {}
+    unnamed = [
+        Clip(plain(str(path)), "train", label, "", "", "", excluded=fault)
+        for label, stock in enumerate(_stocks(images, images_by).values() if images else ())
+        for path in stock if (fault := own_files.name_fault(path))
+    ]  # fmt: skip
+    return unnamed + [
         Clip(stem, splits[stem], slices[stem].label, row["fsID"],
              f"UrbanSound8K/audio/fold{row['fold']}/{stem}.wav", pictures.get(stem, ""),
              start_s=float(row["start"]), end_s=float(row["end"]),
@@ -149,33 +156,50 @@ def _fault(row: Mapping[str, str | None]) -> str:
     return ""
 
 
-def _pictures(
-    folder: Path, by: str, slices: Mapping[str, Slice], splits: Mapping[str, str], seed: int
-) -> dict[str, str]:
-    """Give each slice an image of its class: split the images first, in the slices' proportion."""
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder", "set data.images")
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir())
+def in_place(
+    raw: Path,  # noqa: ARG001
+    *, images: str | None = None, images_by: Literal["name", "order"] = "name",
+) -> own_files.Own:  # fmt: skip
+    """Say which images are read of the user's folder."""
+    if not images:
+        return own_files.Own({}, {})
+    stocks = _stocks(images, images_by)
+    files = [path for stock in stocks.values() for path in stock]
+    return own_files.of_files(own_files.user_folder(images, "images"), files)
+
+
+def _stocks(images: str, by: str) -> dict[Path, list[Path]]:
+    """List the images of each class by its folder, in the order of the labels."""
+    folder = own_files.user_folder(images, "images")
+    found = sorted(path.name for path in visible(folder) if path.is_dir())
     names = sorted(CLASSES) if by == "name" else found
     if found != names or len(found) != len(CLASSES):
         raise DataError(
             f"{folder} has the class folders {', '.join(found) or 'none'}, not UrbanSound8K's ten",
             "rename them, or set data.images_by: order to let ten others stand in",
         )
-    order = CLASSES if by == "name" else names
-    chosen: dict[str, str] = {}
-    for label, name in enumerate(order):
-        stock = [
-            str(path.absolute())
-            for path in sorted((folder / name).iterdir())
-            if path.suffix.lower() in PICTURES
+    return {
+        folder / name: [
+            path for path in sorted(visible(folder / name))
+            if path.suffix.lower() in PICTURES and not path.is_dir()
         ]
+        for name in (CLASSES if by == "name" else names)
+    }  # fmt: skip
+
+
+def _pictures(
+    images: str, by: str, slices: Mapping[str, Slice], splits: Mapping[str, str], seed: int
+) -> dict[str, str]:
+    """Give each slice an image of its class: split the images first, in the slices' proportion."""
+    chosen: dict[str, str] = {}
+    for label, (folder, paths) in enumerate(_stocks(images, by).items()):
+        stock = [str(path) for path in paths if not own_files.name_fault(path)]
         members = defaultdict(list)
         for stem in seeded_order(
             (stem for stem, found in slices.items() if found.label == label), seed, "images"
         ):
             members[splits[stem]].append(stem)
-        chosen |= _dealt(seeded_order(stock, seed, "images"), members, folder / name)
+        chosen |= _dealt(seeded_order(stock, seed, "images"), members, folder)
     return chosen
 
 
