@@ -2,15 +2,19 @@
 
 import os
 import platform
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-from pipelines import device, store
+from pipelines import device, locks, store, temporary
 from pipelines.errors import MachineError
 
 Finding = dict[str, Any]
 LOW_DISK_BYTES = 5 << 30
+MOUNTS = Path("/proc/self/mountinfo")
+# options of Lustre and NFS with which a lock is one of this machine alone
+LOCKS_OF_ONE_MACHINE = {"localflock", "nolock", "local_lock=all", "local_lock=flock"}
 
 
 def findings() -> list[Finding]:
@@ -69,7 +73,7 @@ def _home() -> list[Finding]:
     home = store.home()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        probe = home / f".doctor.{os.getpid()}.part"
+        probe = temporary.beside(home / "doctor")
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
@@ -78,8 +82,44 @@ def _home() -> list[Finding]:
     free = shutil.disk_usage(home).free
     found = f"{home}, {free / 1e9:.0f} GB free"
     if free < LOW_DISK_BYTES:
-        return [_finding("home", found, "note", "free some space; avsnn cache prune helps")]
-    return [_finding("home", found)]
+        room = _finding("home", found, "note", "free some space; avsnn cache prune helps")
+    else:
+        room = _finding("home", found)
+    return [room, _locks(home)]
+
+
+def _locks(home: Path) -> Finding:
+    """Try a lock in the home, and look how the home is mounted."""
+    try:
+        locks.check(home)
+    except MachineError as error:
+        return _finding("locks", error.message, "broken", error.hint)
+    try:
+        mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        mounts = ""
+    if option := local_locks(home.resolve(), mounts):
+        fix = "use this home from one machine at a time, or mount it with locks for all (flock)"
+        return _finding("locks", f"hold on this machine alone ({option})", "note", fix)
+    return _finding("locks", "hold")
+
+
+def local_locks(folder: Path, mounts: str) -> str:
+    """Return the mount option that keeps a folder's locks to this machine, "" if there is none.
+
+    mounts: as in /proc/self/mountinfo, see proc(5).
+    """
+    options: dict[Path, set[str]] = {}
+    for line in mounts.splitlines():
+        fields, _, more = line.partition(" - ")
+        if len(named := fields.split(" ")) > 5 and more:
+            point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), named[4])
+            # what is mounted later at the same place covers what was there
+            options[Path(point)] = {*named[5].split(","), *more.split(" ")[-1].split(",")}
+    for parent in (folder, *folder.parents):
+        if parent in options:
+            return min(options[parent] & LOCKS_OF_ONE_MACHINE, default="")
+    return ""
 
 
 def _mirror() -> Finding:

@@ -1,4 +1,4 @@
-"""Where artefacts lie and how they are published: keys, atomic writes, locks, receipts.
+"""Where artefacts lie and how they are published: keys, atomic writes, receipts.
 
 An artefact is a file or folder under the home folder. It is written under a temporary name beside
 its place, flushed to the disk, and renamed; a receipt beside it says what it was made from. So a
@@ -6,7 +6,6 @@ process killed at any moment leaves either the whole artefact or none.
 """
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -17,10 +16,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import filelock
 import platformdirs
 
-from pipelines.errors import DataError, LockedError, MachineError
+from pipelines import locks, temporary
+from pipelines.errors import DataError, MachineError
 
 LIBRARIES = ("torch", "torchaudio", "spikingjelly", "h5py", "numpy", "avsnn")
 
@@ -68,35 +67,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def publish(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write a file or make a folder at; publish it if nothing is raised.
-
-    An existing file is replaced; an existing folder is moved aside first. Raises MachineError
-    where the disk is full or not writable.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _writing(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove(part)
-        yield part
-        for written in [part, *part.rglob("*")]:
-            if written.is_file():
-                with written.open("rb") as file:
-                    os.fsync(file.fileno())
-            elif written.is_dir():
-                _sync_folder(written)
-        if part.is_dir():
-            if path.exists():
-                aside = path.with_name(f".{path.name}.{os.getpid()}.old.part")
-                remove(aside)
-                path.rename(aside)
-                part.rename(path)
-                remove(aside)
-            else:
-                part.rename(path)
-        else:
-            part.replace(path)
-        _sync_folder(path.parent)
+        yield
     except OSError as error:
         if error.errno is None or isinstance(error, FileNotFoundError):
             raise
@@ -104,23 +77,83 @@ def publish(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror}",
             "free some space, or point AVSNN_HOME to a folder that is writable",
         ) from error
+
+
+@contextlib.contextmanager
+def publish(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write a file or make a folder at; publish it if nothing is raised.
+
+    An existing file is replaced; an existing folder is moved aside first. Raises MachineError
+    where the disk is full or not writable.
+    """
+    part = temporary.beside(path)
+    try:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            _put(part, path)
     finally:
         with contextlib.suppress(OSError):  # the error that ended the block is the one to tell
             remove(part)
 
 
 def publish_folder(made: Path, path: Path) -> None:
-    """Publish a folder that stands elsewhere on the same disk."""
-    with publish(path) as part:
-        made.rename(part)
+    """Publish a folder that stands elsewhere on the same disk; until then the old one stays."""
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _put(made, path)
+
+
+def _put(made: Path, path: Path) -> None:
+    """Flush a file or folder to the disk and rename it, over what may stand there."""
+    for written in [made, *made.rglob("*")]:
+        if written.is_file():
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+        elif written.is_dir():
+            _sync_folder(written)
+    if not made.is_dir():
+        made.replace(path)
+    elif not path.exists():
+        made.rename(path)
+    else:
+        aside = temporary.beside(path, old=True)
+        path.rename(aside)
+        try:
+            made.rename(path)
+        except OSError:
+            aside.rename(path)
+            raise
+        remove(aside)
+    _sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; nothing there is fine."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+    """Remove a file or a folder; nothing there, or no longer, is fine. Links are not followed."""
+    while True:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return
+        except FileNotFoundError:  # another process removes it too
+            continue
+
+
+def remove_leftovers(path: Path) -> None:
+    """Clear away what killed writers of this artefact left; call with its lock held."""
+    for part in temporary.left_of(path):
+        clear_away(part, path)
+
+
+def clear_away(part: Path, path: Path) -> None:
+    """Remove what a dead writer left; what it had moved aside goes back if its place is empty."""
+    if temporary.is_old(part) and not path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            part.rename(path)
     else:
-        path.unlink(missing_ok=True)
+        remove(part)
 
 
 def publish_text(path: Path, text: str) -> None:
@@ -150,39 +183,10 @@ def read_json(path: Path, max_bytes: int = 64 << 20) -> Any:
 
 @contextlib.contextmanager
 def lock(path: Path, *, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock of an artefact; the system frees it when the process dies.
-
-    waiting: queue behind another holder, after this was told so; None raises LockedError at once.
-    """
-    file = path.with_name(f".{path.name}.lock")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(file)
-        try:
-            held.acquire(timeout=0)
-        except filelock.Timeout:
-            if waiting is None:
-                raise LockedError(
-                    f"{what} is being worked on by another process",
-                    "wait for it to finish, then run the same command again",
-                ) from None
-            waiting(f"waiting for another process to finish {what}")
-            held.acquire()
-    except OSError as error:
-        raise MachineError(
-            f"cannot lock {file}: {error.strerror}", "point AVSNN_HOME to a writable folder"
-        ) from error
-    try:
+    """Hold the lock of an artefact, see `locks.hold`, and clear away what dead writers left."""
+    with locks.hold(path, what=what, waiting=waiting):
         remove_leftovers(path)
         yield
-    finally:
-        held.release()
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of this artefact left; call with its lock held."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
-        remove(part)
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pipelines import registry, store
@@ -29,6 +28,7 @@ from pipelines.signature import keyword_only
 from pipelines.snn.dsln import DSLN, VariantLayerNorm
 from pipelines.snn.fold import Norm, folded
 from pipelines.training.batches import evenly, in_order, loader, open_split
+from pipelines.training.checkpoint import write_weights
 from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
 from pipelines.training.scale import statistics_used
@@ -81,7 +81,7 @@ def write(
     with store.publish(folder) as part:
         part.mkdir()
         tensors = {n: x.detach().contiguous().clone() for n, x in small.state_dict().items()}
-        save_file(tensors, part / WEIGHTS, {"format": "pt"})
+        write_weights(part / WEIGHTS, tensors, {"format": "pt"})
         if nir:
             failure = _with_nir(small, name, rows, clips[0].inputs, part)
         description: dict[str, Any] = {

@@ -1,10 +1,9 @@
 """A folder of files: copied from a mirror or unpacked from its archives, verified, published."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import registry, store
+from pipelines import registry, store, temporary
 from pipelines.errors import DataError
 from pipelines.sources import archives
 from pipelines.sources.acquisition import (
@@ -141,7 +140,7 @@ def _unpack(
     of: Acquisition, source: FolderSource, index: Index | None, packed: Sequence[Path]
 ) -> None:
     target = of.raw / source.path
-    unpacked = target.with_name(f".{target.name}.{os.getpid()}.unpacked.part")
+    unpacked = temporary.beside(target)
     max_files, max_bytes = _limits(source, index)
     try:
         archives.extract(

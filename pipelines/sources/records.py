@@ -1,12 +1,11 @@
 """The files of a Zenodo record, downloaded by its own list; archives among them unpacked."""
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines import store
+from pipelines import store, temporary
 from pipelines.errors import DataError
 from pipelines.sources import archives
 from pipelines.sources.acquisition import MAX_BYTES, MAX_FILES, Acquisition, get
@@ -87,7 +86,7 @@ def _assemble(
 ) -> None:
     """Put the unpacked archives and the other files into one folder, and publish it."""
     target = of.raw / source.path
-    work = target.with_name(f".{target.name}.{os.getpid()}.unpacked.part")
+    work = temporary.beside(target)
     packed, others = groups(list(files))
     room_files, room_bytes = MAX_FILES - len(others), MAX_BYTES
     try:

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from pipelines import seal, store
@@ -26,10 +27,18 @@ FILES = ("weights.safetensors", "best.safetensors", "state.pt")
 KEYS = {"history", "epoch", "step", "loss_sum", "start_from"}
 
 
+def write_weights(
+    path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, which takes only contiguous tensors."""
+    # the library's own save_file makes files that nobody but the owner may read, whatever the umask
+    path.write_bytes(to_bytes({n: t.contiguous() for n, t in weights.items()}, metadata))
+
+
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write weights as safetensors, which takes only contiguous tensors."""
+    """Publish weights as safetensors."""
     with store.publish(path) as part:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+        write_weights(part, weights)
 
 
 def load_weights(path: Path, expected_sha256: str) -> dict[str, Tensor]:
@@ -69,8 +78,8 @@ def save(
     folder = run / f"checkpoint-{epoch:06d}-{step:06d}"
     with store.publish(folder) as part:
         part.mkdir()
-        save_file({n: t.contiguous() for n, t in model.state_dict().items()}, part / FILES[0])
-        save_file({n: t.contiguous() for n, t in best.items()}, part / FILES[1])
+        write_weights(part / FILES[0], model.state_dict())
+        write_weights(part / FILES[1], best)
         torch.save(state, part / FILES[2])
         files = {name: part / name for name in FILES}
         seal.receipt(

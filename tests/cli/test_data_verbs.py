@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from avsnn_cli import health
 from pipelines import store
-from tests.cli.conftest import flip_a_bit, in_process
+from tests.cli.conftest import SMALL, flip_a_bit, in_process, own_process
+from tests.unit import flock_preload
 
 
 def digests(caches):
@@ -174,9 +177,46 @@ def test_doctor_finds_the_machine_fit(avsnn, home):
     said, found = avsnn("doctor"), json.loads(avsnn("doctor", "--json").out)
     assert said.code == 0
     checks = {row["check"]: row["level"] for row in found}
-    assert {"python", "torch", "h5py", "cpu", "home", "mirror"} <= set(checks)
+    assert {"python", "torch", "h5py", "cpu", "home", "locks", "mirror"} <= set(checks)
     assert "broken" not in checks.values()
     assert f"ok     home: {home}" in said.out
+
+
+@pytest.mark.skipif(flock_preload.compiler() is None, reason="compiles a library to preload")
+def test_doctor_finds_locks_that_are_missing_or_let_a_second_one_in(home, tmp_path):
+    for lets_all_in, found in ((False, "has no locks"), (True, "lets a second one in")):
+        preloaded = flock_preload.variables(tmp_path, lets_all_in=lets_all_in)
+        said = own_process(home, "doctor", "--json", **preloaded)
+        rows = {row["check"]: row for row in json.loads(said.out)}
+        assert said.code == 5 and said.first == "error: not fit to run: locks"
+        assert found in rows["locks"]["found"] and "AVSNN_HOME" in rows["locks"]["fix"]
+        assert rows["home"]["level"] in ("ok", "note")
+    assert list(home.iterdir()) == []  # it leaves nothing behind
+
+
+@pytest.mark.skipif(flock_preload.compiler() is None, reason="compiles a library to preload")
+def test_without_locks_nothing_is_prepared_or_trained(home, tmp_path):
+    preloaded = flock_preload.variables(tmp_path)
+    for verb in ("prepare", "train"):
+        said = own_process(home, verb, *SMALL, "--quiet", **preloaded)
+        assert said.code == 5 and said.first.startswith("error: cannot lock ")
+        assert "has no locks (flock: " in said.first and len(said.err.splitlines()) == 2
+
+
+def test_locks_of_one_machine_are_told_by_the_mount():
+    mounts = (
+        "21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "40 21 0:40 / /scratch rw,noatime - lustre mds@tcp:/fs rw,localflock,lazystatfs\n"
+        "41 21 0:41 / /home\\040of/all rw - nfs host:/home rw,vers=3,local_lock=all,addr=1.2.3.4\n"
+        "42 21 0:42 / /scratch/shared rw master:3 - lustre mds@tcp:/fs rw,flock\n"
+        "43 40 0:43 / /scratch/here rw - tmpfs tmpfs rw\n"
+    )
+    found = {
+        "/scratch/me": "localflock", "/scratch": "localflock", "/home of/all/x": "local_lock=all",
+        "/scratch/shared/x": "", "/scratch/here": "", "/scratches": "", "/": "",
+    }  # fmt: skip
+    assert {name: health.local_locks(Path(name), mounts) for name in found} == found
+    assert health.local_locks(Path("/x"), "nonsense\n - \n") == ""
 
 
 def test_doctor_says_what_is_broken_and_its_fix(tmp_path):

@@ -88,9 +88,11 @@ def test_the_log_tells_of_both_stops(chain):
 def test_two_processes_do_not_train_one_run(chain):
     said = chain.second_one
     assert said.code == 6 and said.out == ""
-    assert said.err == (
-        f"error: run {chain.run.name} is being worked on by another process\n"
-        "hint:  wait for it to finish, then run the same command again\n"
+    assert re.fullmatch(
+        f"error: run {chain.run.name} is being worked on by another process: process [0-9]+ on "
+        r"[\w-]+ since [0-9-]+ [0-9:]+\n"
+        "hint:  wait for it to finish, then run the same command again\n",
+        said.err,
     )
     assert chain.evaluating.code == 6
 

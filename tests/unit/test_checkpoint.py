@@ -194,3 +194,16 @@ def test_a_checkpoint_of_a_killed_run_that_was_half_written_is_never_the_newest(
     half = folder.with_name(".checkpoint-000002-000000.77.part")
     half.mkdir()
     assert checkpoint.newest(tmp_path / "run") == folder
+
+
+def test_every_file_of_a_checkpoint_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    for umask, wanted in ((0o022, 0o644), (0o027, 0o640), (0o002, 0o664)):
+        run = tmp_path / f"{umask:o}"
+        before = os.umask(umask)
+        try:
+            folder = saved(run)
+            checkpoint.save_weights(run / "best.safetensors", {"x": torch.ones(2, 3).T})
+        finally:
+            os.umask(before)
+        files = [*folder.iterdir(), run / "best.safetensors"]
+        assert [path.stat().st_mode & 0o777 for path in files] == [wanted] * 5
