@@ -66,10 +66,13 @@ def recipes() -> Rows:
 def runs() -> Rows:
     """List the runs with their state and, where evaluated, the test accuracy."""
     rows = []
-    for path in sorted((store.home() / "runs").glob("*/recipe.yaml")):
-        run = path.parent
+    runs = store.home() / "runs"
+    marks = [*runs.glob("*/recipe.yaml"), *runs.glob("*/trained.json")]
+    for run in sorted({path.parent for path in marks}):
         trained, evaluated = (run / "trained.json").exists(), (run / "eval.json").exists()
         state = "evaluated" if evaluated else "trained" if trained else "not finished"
+        if not (run / "recipe.yaml").exists():
+            state = f"{state}, recipe.yaml is lost"
         accuracy = _accuracy(run / "eval.json") if evaluated else ""
         rows.append({"run": run.name, "state": state, "test accuracy": accuracy})
     return rows

@@ -30,6 +30,7 @@ RUN_VERSION = 1
 NOT_OF_A_RUN = ("noise", "published", "runtime")
 # it says when to stop, not what comes out
 NOT_OF_THE_DATA = ("max_excluded_share",)
+ANEW = ".anew"
 
 
 @dataclass(frozen=True)
@@ -230,3 +231,8 @@ def run_key(recipe: Recipe, data: DataPlan | None = None) -> str:
 def run_folder(recipe: Recipe, data: DataPlan | None = None) -> Path:
     """Return the folder of a recipe's run: runs/<recipe>-<key>. data: as of run_key."""
     return store.home() / "runs" / f"{recipe.name.replace('/', '-')}-{run_key(recipe, data)}"
+
+
+def trained_anew(run: Path) -> Path:
+    """Return where a run that is there is trained once more, until the new one takes its place."""
+    return run.parent / ANEW / run.name

@@ -4,19 +4,20 @@ prepare, train, evaluate and noise_eval each read one artefact and publish one; 
 order. Heavy imports happen inside, so that a stage with nothing to do answers at once.
 """
 
+import hashlib
 import json
 import os.path
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipelines import claims, results, store
 from pipelines import device as machine
 from pipelines import recipe as recipes
-from pipelines import results, store
-from pipelines.errors import DataError, UsageError
+from pipelines.errors import DataError, MachineError, UsageError
 from pipelines.faults import show
 from pipelines.plan import (
     DataPlan,
@@ -24,6 +25,7 @@ from pipelines.plan import (
     check_unchanged,
     plan_data,
     run_folder,
+    trained_anew,
 )
 from pipelines.recipe import Recipe
 from pipelines.recipe_noise import Noise
@@ -31,6 +33,7 @@ from pipelines.run_code import check_same_code, code_of_run
 from pipelines.sources.acquire import acquire
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 LOG = "run.log"
@@ -127,14 +130,15 @@ def train(
 ) -> Path:
     """Train a recipe, or go on where it stopped; returns the run's folder.
 
-    Raises LockedError if another process trains the same recipe.
+    fresh: train anew what is there, or was begun anew; the old run stays until the new one is
+    whole. Raises LockedError if another process trains the same recipe.
     """
     plan = plan_data(recipe)
     run = run_folder(recipe, plan)
+    if not fresh and _is_trained(run, recipe, report):
+        return run  # whoever may only read the home has a hit too
     with store.lock(run, what=f"run {run.name}"):
-        if not fresh and (run / "trained.json").exists():
-            results.read(run / "trained.json", results.Trained)
-            report.say(f"train: hit, {run.name}")
+        if not fresh and _is_trained(run, recipe, report):
             return run
         from pipelines.status import why_not_trained
 
@@ -144,25 +148,72 @@ def train(
             recipe.runtime.device, threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
         )  # fmt: skip
+        # what is there stays until the new run is whole
+        anew = trained_anew(run)
+        work = anew if anew.exists() or (fresh and run.exists()) else run
         # a run that goes on has what it began from in its checkpoint
-        if fresh or not any(run.glob("checkpoint-*")):
+        if fresh or not any(work.glob("checkpoint-*")):
             for name in recipe.train.start_from:  # before hours of preparing
                 if not (store.home() / "runs" / name / "trained.json").exists():
                     raise DataError(f"train.start_from: no trained run {name!r}", "avsnn ls runs")
         if fresh:
-            store.remove(run)
-        report.log_to(run / LOG)
-        # loaded before hours of preparing: what runs is the code that the key was made of
-        from pipelines.training.loop import train as train_network
-
-        prepare(recipe, report, mirror=mirror, plan=plan)
-        _describe(run, recipe, plan, machine.description(device))
-        chosen = train_network(recipe, plan, run, device, report)
-        report.say(
-            f"train: done, epoch {chosen['epoch']} of {recipe.train.epochs} selected "
-            f"({recipe.train.select}), validation {chosen['validation_accuracy']:.2%}"
-        )
+            store.remove(anew)
+        if not (work / "trained.json").exists():
+            report.log_to(work / LOG)
+            _train(recipe, plan, work, device, report, mirror)
+        if work != run:
+            store.publish_folder(work, run)
+            with suppress(OSError):  # others are trained anew too
+                work.parent.rmdir()
+            report.log_to(run / LOG)
+            report.say(f"train: {run.name} is the one trained anew")
     return run
+
+
+def _train(
+    recipe: Recipe, plan: DataPlan, run: Path, device: "torch.device", report: Reporter,
+    mirror: Path | None,
+) -> None:  # fmt: skip
+    """Prepare and train in a folder, or go on there."""
+    # loaded before hours of preparing: what runs is the code that the key was made of
+    from pipelines.training.loop import train as train_network
+
+    # before they are made, so that no `cache prune --unused` takes them in between
+    claims.lay(run, [cache.folder.name for cache in plan.caches.values()], report.say)
+    prepare(recipe, report, mirror=mirror, plan=plan)
+    _describe(run, recipe, plan, machine.description(device))
+    claims.settle(run, report.say)
+    chosen = train_network(recipe, plan, run, device, report)
+    report.say(
+        f"train: done, epoch {chosen['epoch']} of {recipe.train.epochs} selected "
+        f"({recipe.train.select}), validation {chosen['validation_accuracy']:.2%}"
+    )
+
+
+def _is_trained(run: Path, recipe: Recipe, report: Reporter) -> bool:
+    """Say whether there is nothing to train; a recipe that the run lost is written again."""
+    if trained_anew(run).exists() or not (run / "trained.json").exists():
+        return False
+    results.read(run / "trained.json", results.Trained)
+    if not (run / "recipe.yaml").exists():
+        _bring_back(run, recipe, report)
+    report.say(f"train: hit, {run.name}")
+    return True
+
+
+def _bring_back(run: Path, recipe: Recipe, report: Reporter) -> None:
+    """Write the recipe that a run has lost, if this one is the same to the byte, and say so."""
+    said = f"train: {run.name} has lost its recipe.yaml"
+    wanted = results.read(run / "env.json", results.Environment).get("recipe_sha256")
+    text = recipe.to_yaml()
+    if wanted not in (None, hashlib.sha256(text.encode()).hexdigest()):
+        report.say(f"{said}, and was trained with other noise, published or runtime settings")
+        return
+    try:
+        store.publish_text(run / "recipe.yaml", text)
+        report.say(f"{said}: written again")
+    except MachineError as error:  # a home that one may only read
+        report.say(f"{said}: {error.message}")
 
 
 def _describe(run: Path, recipe: Recipe, plan: DataPlan, description: dict[str, Any]) -> None:
@@ -212,6 +263,7 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
             and (path / "recipe.yaml").exists()
         ]  # fmt: skip
         if not matches:
+            _refuse_lost(runs, Path(name).name)
             raise DataError(f"no run {show(name)}", "avsnn ls runs")
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
@@ -220,6 +272,16 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
     recipe = recipes.load(folder / "recipe.yaml", settings)
     environment = results.read(folder / "env.json", results.Environment)
     return replace(recipe, name=environment["name"]), folder
+
+
+def _refuse_lost(runs: Path, beginning: str) -> None:
+    """Raise DataError for a trained run whose recipe.yaml is gone."""
+    for path in sorted(runs.glob("*/trained.json")) if beginning else []:
+        if path.parent.name.startswith(beginning):
+            raise DataError(
+                f"run {path.parent.name} has lost its recipe.yaml",
+                "avsnn train RECIPE, with the recipe it was trained with, writes it again",
+            )
 
 
 def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
@@ -245,11 +307,19 @@ def _check_trained(run: Path) -> None:
 
 def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False) -> dict[str, Any]:
     """Evaluate a trained run on its test split, or read the result that is there."""
+
+    def kept() -> dict[str, Any] | None:
+        if force or not (run / "eval.json").exists():
+            return None
+        found = results.read(run / "eval.json", results.Evaluation)
+        report.say(f"evaluate: hit, {run.name}")
+        return found
+
+    if (hit := kept()) is not None:
+        return hit  # also in a home that one may only read
     with store.lock(run, what=f"run {run.name}"):
-        if (run / "eval.json").exists() and not force:
-            result = results.read(run / "eval.json", results.Evaluation)
-            report.say(f"evaluate: hit, {run.name}")
-            return result
+        if (hit := kept()) is not None:  # another process was faster
+            return hit
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.evaluate import evaluate as evaluate_network
@@ -270,13 +340,22 @@ def noise_eval(
     """Sweep the noise over a trained run, or read the result that is there."""
     from pipelines.evaluation.names import noise_result
 
+    path = run / f"{noise_result(noise)}.json"
+
+    def kept() -> dict[str, Any] | None:
+        if force or not path.exists():
+            return None
+        found = results.read(path, results.NoiseSweep)
+        if found["noise"] != json.loads(noise.model_dump_json()):
+            return None
+        report.say(f"noise-eval: hit, {path.name}")
+        return found
+
+    if (hit := kept()) is not None:
+        return hit
     with store.lock(run, what=f"run {run.name}"):
-        path = run / f"{noise_result(noise)}.json"
-        if path.exists() and not force:
-            result = results.read(path, results.NoiseSweep)
-            if result["noise"] == json.loads(noise.model_dump_json()):
-                report.say(f"noise-eval: hit, {path.name}")
-                return result
+        if (hit := kept()) is not None:
+            return hit
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.noise_sweep import noise_sweep
@@ -313,13 +392,22 @@ def energy(
     recipe: Recipe, run: Path, samples: int, report: Reporter, *, force: bool = False
 ) -> dict[str, Any]:
     """Count a trained run's operations, or read the result that is there."""
+    path = run / "energy.json"
+
+    def kept() -> dict[str, Any] | None:
+        if force or not path.exists():
+            return None
+        found = results.read(path, results.Energy)
+        if found.get("asked") != samples:
+            return None
+        report.say(f"energy: hit, {run.name}")
+        return found
+
+    if (hit := kept()) is not None:
+        return hit
     with store.lock(run, what=f"run {run.name}"):
-        path = run / "energy.json"
-        if path.exists() and not force:
-            result = results.read(path, results.Energy)
-            if result.get("asked") == samples:
-                report.say(f"energy: hit, {run.name}")
-                return result
+        if (hit := kept()) is not None:
+            return hit
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.energy_run import energy_of_run
 
@@ -332,25 +420,31 @@ def explain(
 ) -> list[dict[str, Any]]:
     """Explain trained runs side by side, or read what is there; see evaluation.explain."""
     unique = list({run.name: (recipe, run) for recipe, run in opened}.values())
-    with ExitStack() as locks:
-        for _, run in unique:
-            locks.enter_context(store.lock(run, what=f"run {run.name}"))
-            _check_trained(run)
-        from pipelines.evaluation import explain as explaining
+    runs = [run for _, run in unique]
+    for run in runs:
+        _check_trained(run)
+    from pipelines.evaluation import explain as explaining
 
-        runs = [run for _, run in unique]
-        if not force and (results := explaining.kept(runs)) is not None:
-            report.say(f"explain: hit, {', '.join(run.name for run in runs)}")
-            for result in results:
-                explaining.report_left_out(result, report.say)
-        else:
-            ready = [(recipe, _ready(recipe, run, report), run) for recipe, run in unique]
-            runtime = unique[0][0].runtime
-            device = machine.choose(runtime.device, threads=runtime.threads)
-            results = explaining.explain(ready, device, report.say)
+    def kept() -> list[dict[str, Any]] | None:
+        if force or (found := explaining.kept(runs)) is None:
+            return None
+        report.say(f"explain: hit, {', '.join(run.name for run in runs)}")
+        for result in found:
+            explaining.report_left_out(result, report.say)
+        return found
+
+    if (found := kept()) is None:
+        with ExitStack() as locks:
+            for run in runs:
+                locks.enter_context(store.lock(run, what=f"run {run.name}"))
+            if (found := kept()) is None:
+                ready = [(recipe, _ready(recipe, run, report), run) for recipe, run in unique]
+                runtime = unique[0][0].runtime
+                device = machine.choose(runtime.device, threads=runtime.threads)
+                found = explaining.explain(ready, device, report.say)
     return [
         {**result, "folder": str(run / explaining.FOLDER)}
-        for result, run in zip(results, runs, strict=True)
+        for result, run in zip(found, runs, strict=True)
     ]
 
 
@@ -364,13 +458,14 @@ def export(
     from pipelines.evaluation.export_folder import kept
 
     folder = (output or run / "export").expanduser().absolute()
+    said = kept(folder, run, replace=force)
+    if said is not None and not nir:
+        report.say(f"export: hit, {run.name}")
+        return {**said, "folder": str(folder)}
     with store.lock(run, what=f"run {run.name}"):
         if output is None:
             store.remove_leftovers(folder)
-        said = kept(folder, run, replace=force)
-        if said is not None and not nir:
-            report.say(f"export: hit, {run.name}")
-            return {**said, "folder": str(folder)}
+        kept(folder, run, replace=force)  # it may be another's by now
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.export import export_run
 

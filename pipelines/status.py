@@ -9,7 +9,7 @@ from pipelines.cache.receipts import are_clips_whole, clips_receipt_path, is_who
 from pipelines.errors import AvsnnError, DataError
 from pipelines.evaluation.names import noise_result
 from pipelines.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
-from pipelines.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder
+from pipelines.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder, trained_anew
 from pipelines.recipe import Recipe
 from pipelines.run_code import code_of_run, other_code
 from pipelines.sources import in_place
@@ -115,6 +115,8 @@ def _cache(plan: CachePlan) -> Row:
 def _train(recipe: Recipe, run: Path, plan: DataPlan, other: str) -> Row:
     metrics, epochs = run / "metrics.jsonl", recipe.train.epochs
     done = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
+    if trained_anew(run).exists():
+        return _row("train", False, f"{run.name} was to be trained anew, which was not finished")
     if (run / "trained.json").exists():
         detail = f"{run.name}, {done} of {epochs} epochs" + _other_versions(run / "trained.json")
         detail += f", with {other}" if other else ""

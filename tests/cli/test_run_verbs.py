@@ -2,13 +2,17 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from pipelines import seal
-from tests.cli.conftest import SMALL, flip_a_bit
+from tests.cli.conftest import PATIENCE_S, SMALL, environment, flip_a_bit
+from tests.unprivileged import unprivileged
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
@@ -219,6 +223,90 @@ def test_fresh_starts_over(avsnn, trained):
     selected = json.loads((trained / "trained.json").read_text())["selected"]
     records = [json.loads(line) for line in (trained / "metrics.jsonl").open()]
     assert len(records) == 2 and selected in records
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+
+
+def test_a_run_trained_anew_stays_until_the_new_one_is_whole(avsnn, trained, home):
+    before = contents(trained)
+    # a file-size limit stands for a full disk: the first checkpoint does not fit
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000));"
+        "sys.argv = ['avsnn', *sys.argv[1:]]; from avsnn_cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", *SMALL, "--fresh", "--quiet"],
+        env=environment(home), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert contents(trained) == before
+    assert avsnn("evaluate", trained.name).code == 0  # a hit
+    rows = details(avsnn("status", *SMALL, "--json"))
+    assert rows["train"][0] == "miss" and rows["evaluate"][0] == "hit"
+    # without --fresh it goes on with what was begun; then the new one takes the place of the old
+    assert avsnn("train", *SMALL, "--quiet").code == 0
+    assert not (trained / "eval.json").exists() and not (home / "runs" / ".anew").exists()
+    history = (trained / "metrics.jsonl").read_text().splitlines()
+    assert (
+        len(history) == 2
+        and (trained / "best.safetensors").read_bytes() == (before["best.safetensors"])
+    )
+    assert avsnn("evaluate", trained.name, "--quiet").code == 0
+    assert sorted(path.name for path in (home / "runs").iterdir() if path.is_dir()) == [
+        trained.name
+    ]
+
+
+def test_a_recipe_that_a_run_has_lost_is_written_again(avsnn, trained):
+    before = (trained / "recipe.yaml").read_bytes()
+    (trained / "recipe.yaml").unlink()
+    said = avsnn("evaluate", trained.name)
+    assert said.code == 4
+    assert said.first == f"error: run {trained.name} has lost its recipe.yaml"
+    (row,) = json.loads(avsnn("ls", "runs", "--json").out)["runs"]
+    assert row["state"] == "evaluated, recipe.yaml is lost"
+    said = avsnn("train", *SMALL, "--set", "noise.seed=7")
+    assert said.code == 0 and "was trained with other noise, " in said.err
+    assert not (trained / "recipe.yaml").exists()
+    assert "has lost its recipe.yaml: written again" in avsnn("train", *SMALL).err
+    assert (trained / "recipe.yaml").read_bytes() == before
+    assert avsnn("evaluate", trained.name).code == 0
+
+
+def test_a_hit_needs_to_write_nothing(avsnn, trained, home):
+    for verb in ("energy", "export", "explain"):
+        assert avsnn(verb, trained.name, "--quiet").code == 0
+    for lock in home.rglob(".*.lock"):
+        lock.unlink()
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*")}
+    for path in [home, *before]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    verbs = (
+        ("train", *SMALL), ("evaluate",), ("noise-eval", "--snr", "0:30:15"), ("energy",),
+        ("export",), ("explain",), ("ls",), ("compare", trained.name), ("status", *SMALL),
+        ("cache", "ls"), ("cache", "verify"),
+    )  # fmt: skip
+    try:
+        with unprivileged(home):
+            said = {verb[0]: avsnn(*verb) for verb in verbs}
+            refused = avsnn("evaluate", "--force")
+    finally:
+        for path in [home, *before]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+    assert {name: one.code for name, one in said.items()} == dict.fromkeys(said, 0), said
+    assert refused.code == 5 and refused.first.startswith("error: cannot lock ")
+    assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
+
+
+def test_every_file_of_a_run_has_the_mode_that_the_umask_gives(trained, home):
+    assert home.exists()
+    umask = os.umask(0)
+    os.umask(umask)
+    files = [path for path in trained.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o666 & ~umask}
 
 
 def test_a_run_that_was_not_finished_is_not_evaluated(avsnn, trained):
