@@ -376,7 +376,8 @@ def cache_prune(
     dry_run: DryRun = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Remove leftovers of killed processes and unfinished caches."""
-    from pipelines.cache import housekeeping
+    from pipelines.cache.prune import prune
 
-    rows = housekeeping.prune(unused=unused, dry_run=dry_run)
+    with Reporter(quiet=False) as report:
+        rows = prune(unused=unused, dry_run=dry_run, say=report.say)
     emit(rows, json, table(rows), "nothing to remove")

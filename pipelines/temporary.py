@@ -111,7 +111,10 @@ def is_running(pid: int) -> bool:
 def _last_touched(part: Path) -> float:
     """Return when a file, or anything in a folder, was written last; s since 1970."""
     times = [0.0]
-    for path in (part, *part.rglob("*")):
+    paths = [part]
+    for folder, folders, files in os.walk(part):
+        paths += [Path(folder, name) for name in (*folders, *files)]
+    for path in paths:
         try:
             times.append(path.lstat().st_mtime)
         except OSError:

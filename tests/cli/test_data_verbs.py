@@ -1,7 +1,6 @@
 """download, prepare, cache and doctor: sources and caches, whole or said to be damaged."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -131,46 +130,6 @@ def test_without_caches_the_cache_verbs_say_so(avsnn):
     assert avsnn("cache", "verify") == (0, "", "no caches yet\n")
     assert avsnn("cache", "prune") == (0, "", "nothing to remove\n")
     assert avsnn("cache", "ls", "--json") == (0, "[]\n", "")
-
-
-def test_prune_removes_what_killed_processes_left_and_nothing_else(avsnn, prepared, home):
-    (image,) = prepared.glob("image-*")
-    (image / "receipt.json").unlink()
-    left = [image.parent / ".stft-0.4242.part", home / "runs" / ".r-1.4242.old.part"]
-    for folder in left:
-        folder.mkdir(parents=True)
-    download = home / "raw" / ".archive.zip.part"  # it resumes
-    download.parent.mkdir()
-    download.write_text("half an archive")
-    before = sorted(home.rglob("*"))
-    planned = json.loads(avsnn("cache", "prune", "--dry-run", "--json").out)
-    assert sorted(home.rglob("*")) == before
-    removed = json.loads(avsnn("cache", "prune", "--json").out)
-    assert removed == planned and len(removed) == 3
-    assert not image.exists() and not any(folder.exists() for folder in left)
-    assert download.exists() and len(list(prepared.glob("stft-*/*"))) == 4
-
-
-def test_prune_leaves_what_is_being_written(avsnn, prepared, home):
-    (image,) = prepared.glob("image-*")
-    (image / "receipt.json").unlink()
-    part = image / ".train.h5.4242.part"
-    part.write_text("")
-    with store.lock(image, what="the cache"):
-        assert avsnn("cache", "prune").out == ""
-        assert part.exists()
-    assert str(part.relative_to(home)) in avsnn("cache", "prune").out
-    assert not image.exists()
-
-
-@pytest.mark.usefixtures("trained")
-def test_unused_caches_go_only_if_asked_for(avsnn, home):
-    extra = home / "cache" / "digits-av" / "stft-000000000000"
-    (used,) = (home / "cache" / "digits-av").glob("stft-*")
-    shutil.copytree(used, extra)
-    assert avsnn("cache", "prune").out == "" and extra.exists()
-    assert avsnn("cache", "prune", "--unused").code == 0
-    assert not extra.exists() and used.exists()
 
 
 def test_doctor_finds_the_machine_fit(avsnn, home):
