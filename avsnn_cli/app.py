@@ -36,7 +36,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from pipelines.store import versions
 
-        print(f"avsnn {versions().get('avsnn', 'unknown')}")
+        emit(None, as_json=False, text=f"avsnn {versions().get('avsnn', 'unknown')}")
         raise typer.Exit
 
 
@@ -77,7 +77,7 @@ def cp(recipe: RecipeName, destination: Annotated[str, typer.Argument(metavar="D
     """Copy a recipe to a file of your own, to edit it."""
     from avsnn_cli import recipes
 
-    print(recipes.copy(recipe, destination, force=force))
+    emit(None, as_json=False, text=str(recipes.copy(recipe, destination, force=force)))
 
 
 @app.command()
@@ -271,13 +271,13 @@ def sweep(
     recipe: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One system or more.")],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="A.B=V1,V2,…", help="Values to try; all combinations."),
+        typer.Option("--set", metavar="A.B=V1,V2,...", help="Values to try; all combinations."),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, max=1000, help="How many, from the recipe's own on.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="DEVICE[,…]", help="Where to compute; several share.")
+        str | None, typer.Option(metavar="DEVICE[,...]", help="Where to compute; several share.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What `compare` may call this sweep.")] = None,
     from_: From = None,

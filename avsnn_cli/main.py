@@ -9,6 +9,7 @@ import time
 import traceback
 from types import FrameType
 
+from avsnn_cli import screen
 from pipelines import device as machine
 from pipelines import registry, store
 from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
@@ -20,6 +21,7 @@ MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ED
 
 def main() -> None:
     """Run the command line; the only place that turns errors into exit codes."""
+    screen.open_streams()
     signal.signal(signal.SIGTERM, _terminate)
     # threads that spin while they wait starve each other when the machine is shared: a step took
     # up to ten times as long beside another job. Read when torch starts its threads.
@@ -34,9 +36,10 @@ def main() -> None:
         sys.exit(_stopped(143))
     except BrokenPipeError:
         # the reader of a pipe has gone (avsnn ls | head); nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.drop_unwritten()
         sys.exit(0)
     except Exception as error:
+        screen.drop_unwritten()
         sys.exit(_usage(error) or _machine(error) or _bug(error))
 
 
@@ -65,7 +68,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
 
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # the exit code says it too
-        print(line, file=sys.stderr, flush=True)
+        screen.write(line, sys.stderr)
 
 
 def _stopped(code: int) -> int:
@@ -111,6 +114,8 @@ def _machine(error: Exception) -> int | None:
         return _tell(
             MachineError(f"out of memory: {str(error)[:200] or 'no more to be had'}", hint)
         )
+    if isinstance(error, OSError) and error.errno == errno.EBADF:  # help, where stdout is closed
+        return _tell(MachineError(f"cannot write the result: {error.strerror}"))
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         named = f"{error.filename}: " if error.filename else ""
         hint = "free some space, or point AVSNN_HOME to a folder that is writable"

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import sys
 import textwrap
@@ -12,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from avsnn_cli import screen
 from pipelines.errors import AvsnnError, MachineError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Reporter:
         if not self.quiet:
             line = text if self._terminal else f"{_now()} {text}"
             with contextlib.suppress(OSError):  # nobody listens any more: the work goes on
-                print(line, file=sys.stderr, flush=True)
+                screen.write(line, sys.stderr)
         self._told = time.monotonic()
 
     def advance(self, what: str, done: int, total: int | None) -> None:
@@ -113,11 +113,13 @@ class Reporter:
 
         if self._bar is None:
             columns = (
-                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"),
-                TextColumn("of {task.total}"), TimeRemainingColumn(),
+                TextColumn("{task.description}", markup=False), BarColumn(),
+                TextColumn("{task.completed}"), TextColumn("of {task.total}"),
+                TimeRemainingColumn(),
             )  # fmt: skip
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
+        what = screen.one_line(what)
         label = what.split(",")[0]
         if self._task is None or self._task[0] != label:
             if self._task is not None:
@@ -141,18 +143,18 @@ def emit(data: Any, as_json: bool, text: str = "", empty: str = "") -> None:
     Raises MachineError where stdout cannot be written.
     """
     if as_json:
-        text = json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
+        only_ascii = screen.is_ascii(sys.stdout)
+        text = json.dumps(data, indent=1, ensure_ascii=only_ascii, allow_nan=False)
     if not text:
         if empty:
-            print(empty, file=sys.stderr)
+            screen.write(empty, sys.stderr)
         return
     try:
-        print(text, flush=True)
+        screen.write(text, sys.stdout)
     except BrokenPipeError:
         raise
     except OSError as error:
-        # what is left in the buffer must not fail once more when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.drop_unwritten()
         raise MachineError(f"cannot write the result: {error.strerror}") from error
 
 
@@ -164,7 +166,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     names = list(rows[0])
-    cells = [names, *([str(row[name]) for name in names] for row in rows)]
+    cells = [names, *([screen.one_line(str(row[name])) for name in names] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names) - 1)]
     indent = sum(widths) + 2 * len(widths)
     room = shutil.get_terminal_size().columns - indent if sys.stdout.isatty() else 0
