@@ -291,7 +291,7 @@ def sweep(
         overrides(None, one)  # refuses what is no device
     points = comparing.grid(recipe, set_ or (), seeds)
     if dry_run:
-        return emit(rows := comparing.planned(points), json, table(rows))
+        return emit(rows := comparing.planned(points, name), json, table(rows))
     with Reporter(quiet=quiet) as report:
         file = comparing.run(points, device, report, from_, noise=not no_noise, name=name)
     rows = comparing.compare([str(file)])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from avsnn_cli.render import Reporter, table
+from pipelines import device as machine
 from pipelines import registry, stages, store, sweep
 from pipelines.errors import AvsnnError, DataError, UsageError
 from pipelines.evaluation import compare as comparing
@@ -43,8 +44,9 @@ def grid(names: Sequence[str], settings: Sequence[str], seeds: int | None) -> li
     return sweep.grid(names, settings, seeds)
 
 
-def planned(points: Sequence[sweep.Point]) -> Rows:
-    """Say of each run of a sweep whether it is trained and evaluated."""
+def planned(points: Sequence[sweep.Point], name: str | None) -> Rows:
+    """Say of each run of a sweep whether it is trained and evaluated; refuse a name as `run`."""
+    sweep.place(points, name)
     rows = []
     for point in points:
         run = run_folder(sweep.opened(point))
@@ -61,16 +63,20 @@ def run(
 ) -> Path:  # fmt: skip
     """Do a sweep on one device, or on several at once; returns its file.
 
-    name: what it is called. Raises SweepFailedError if a run failed or another process still works
-    on it.
+    name: what it is called. Raises MachineError, before anything starts, for a device that is not
+    there, and SweepFailedError if a run failed.
     """
-    file = sweep.record(points, name)
     devices = [name for name in (device or "").split(",") if name]
+    for one in devices:
+        machine.choose(one)
+    file = sweep.record(points, name)
     if len(devices) > 1:
         _on_each(devices)
-    more = [f"runtime.device={devices[0]}"] if len(devices) == 1 else []
-    # after several devices there is nothing left to do but to say how it went
+    more = [f"runtime.device={devices[0]}"] if devices else []
+    # after several devices there is little left to do but to say how it went
     rows = sweep.run(points, more, report, mirror=mirror, noise=noise)
+    if all(row["run"] for row in rows):  # what was downloaded may have changed their keys
+        sweep.record(points, name, [row["run"] for row in rows])
     if any(row["exit_code"] for row in rows):
         raise SweepFailedError(rows)
     return file

@@ -3,6 +3,7 @@
 import itertools
 import os.path
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from pipelines.recipe import Recipe
 MAX_RUNS = 10_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 OPENING, CLOSING = "[{(", "]})"
+LONGEST = 100  # characters of a recipe's path in a name: a file's has at most 255 bytes
+WAITING_S = 2.0  # between two looks at a run that another process has
 
 
 @dataclass(frozen=True)
@@ -91,23 +94,48 @@ def opened(point: Point, more: Sequence[str] = ()) -> Recipe:
 def name_of(points: Sequence[Point]) -> str:
     """Return what a sweep is called: its first recipe and a hash of all its points."""
     first = Path(points[0].recipe).with_suffix("").as_posix().strip("./").replace("/", "-")
+    first = first[-LONGEST:].strip("./")
     return f"{first}-{store.key({'sweep': [asdict(point) for point in points]})}"
 
 
-@one_look()
-def record(points: Sequence[Point], name: str | None = None) -> Path:
-    """Write down which runs make up a sweep; returns the file, `sweeps/<name>.json`.
+def place(points: Sequence[Point], name: str | None = None) -> Path:
+    """Return the file of a sweep, `sweeps/<name>.json`. name: None takes name_of.
 
-    name: None takes name_of. Raises UsageError if it cannot be a file's, or is that of other runs.
+    Raises UsageError if the name cannot be a file's, or is that of a sweep of other points.
     """
     if name is not None and not NAME.fullmatch(name):
         raise UsageError(f"--name {name!r}: not a name", "letters, digits, . _ -; at most 80")
     path = store.home() / "sweeps" / f"{name or name_of(points)}.json"
-    runs = [{**asdict(point), "run": run_folder(opened(point)).name} for point in points]
-    if path.exists() and runs_of(str(path)) != [store.home() / "runs" / run["run"] for run in runs]:
+    if path.exists() and _points(path) != list(points):
         raise UsageError(f"--name {name}: a sweep of other runs has it", "choose another name")
-    store.publish_json(path, {"runs": runs, "versions": store.versions()})
     return path
+
+
+@one_look()
+def record(
+    points: Sequence[Point], name: str | None = None, runs: Sequence[str] | None = None
+) -> Path:
+    """Write down which runs make up a sweep; returns the file. name: see place.
+
+    runs: the names of the runs, a point each; None computes them. The sweep is its points: where
+    the data have changed the same points are other runs, and the file names those.
+    """
+    path = place(points, name)
+    runs = runs or [run_folder(opened(point)).name for point in points]
+    rows = [{**asdict(point), "run": run} for point, run in zip(points, runs, strict=True)]
+    store.publish_json(path, {"runs": rows, "versions": store.versions()})
+    return path
+
+
+def _points(path: Path) -> list[Point]:
+    """Read the points of a sweep's file. Raises DataError if it is none."""
+    try:
+        return [
+            Point(row["recipe"], tuple(row["settings"]), row["seed"])
+            for row in store.read_json(path)["runs"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a sweep", "remove it; avsnn sweep writes it") from error
 
 
 @one_look()
@@ -121,30 +149,51 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train, evaluate and (with noise) sweep the noise of every point; what is done is not redone.
 
-    A run that another process works on is left to it; one that fails is reported, and the others
-    go on. Returns a row a point: run, seed, accuracy or None, and why not.
+    A run that another process works on is left for the end, and waited for; one that fails is
+    reported, and the others go on. Returns a row a point: run, accuracy or None, and why not.
     """
-    rows = []
+    rows: dict[Point, dict[str, Any]] = {}
+    waiting: list[Point] = []
     for number, point in enumerate(points, 1):
-        recipe = opened(point, more)
-        row = {"recipe": point.recipe, "settings": " ".join(point.settings), "seed": point.seed,
-               "run": run_folder(recipe).name, "accuracy": None, "state": "done",
-               "exit_code": 0}  # fmt: skip
         report.say(
             f"sweep: {number} of {len(points)}, {' '.join((point.recipe, *point.overrides))}"
         )
         try:
-            folder = stages.train(recipe, report, mirror=mirror)
-            row["accuracy"] = stages.evaluate(recipe, folder, report)["accuracy"]
-            if noise:
-                stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
-        except LockedError as error:
-            row |= {"state": "another process works on it", "exit_code": error.exit_code}
-        except AvsnnError as error:
-            row |= {"state": error.message, "exit_code": error.exit_code}
-            report.say(f"sweep: failed: {error.message}")
-        rows.append(row)
-    return rows
+            rows[point] = _run(point, more, report, mirror, noise)
+        except LockedError:
+            waiting.append(point)
+    for point in waiting:
+        told = False
+        while point not in rows:
+            try:
+                rows[point] = _run(point, more, report, mirror, noise)
+            except LockedError as error:
+                if not told:
+                    report.say(f"sweep: waiting, {error.message}")
+                told = True
+                time.sleep(WAITING_S)
+    return [rows[point] for point in points]
+
+
+def _run(
+    point: Point, more: Sequence[str], report: stages.Reporter, mirror: Path | None, noise: bool
+) -> dict[str, Any]:
+    """Do what is missing of a point; returns its row. Raises LockedError."""
+    row: dict[str, Any] = {"run": "", "accuracy": None, "state": "done", "exit_code": 0}
+    try:
+        recipe = opened(point, more)
+        row["run"] = run_folder(recipe).name
+        folder = stages.train(recipe, report, mirror=mirror)
+        row["run"] = folder.name  # what was downloaded since may have given it another key
+        row["accuracy"] = stages.evaluate(recipe, folder, report)["accuracy"]
+        if noise:
+            stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
+    except LockedError:
+        raise
+    except AvsnnError as error:
+        row |= {"state": error.message, "exit_code": error.exit_code}
+        report.say(f"sweep: failed: {error.message}")
+    return row
 
 
 def runs_of(name: str) -> list[Path] | None:

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 
-from pipelines import stages
+from pipelines import stages, store
 from pipelines.errors import DataError
 
-from .conftest import SMALL, in_process, own_process
+from .conftest import SMALL, Started, in_process, own_process
 
 SWEPT = ("sweep", "quickstart", "--set", "train.epochs=1,2", "--set", "model.width=16",
          "--set", "model.heads=2", "--seeds", "2", "--no-noise")  # fmt: skip
@@ -85,6 +86,7 @@ def test_a_comparison_is_written_in_every_format(swept):
         (("sweep", "quickstart", "--seeds", "0"), 2, "seeds"),
         (("sweep", "quickstart", "--device", "gpu"), 2, "no such device"),
         (("sweep", "quickstart", "--name", "../up"), 2, "not a name"),
+        (("sweep", "quickstart", "--name", "../up", "--dry-run"), 2, "not a name"),
     ],
 )
 def test_a_users_error_is_one_line(swept, arguments, code, words):
@@ -127,3 +129,38 @@ def test_several_devices_share_one_sweep(home):
     done = own_process(home, *arguments)
     assert done.code == 0, done.err
     assert json.loads(done.out)["rows"][0]["seeds"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("devices", ["cuda:0,cuda:1", "cpu,cuda:99", "cuda:99"])
+def test_a_device_that_is_not_there_ends_a_sweep_before_anything_starts(home, devices):
+    said = own_process(home, "sweep", *SMALL, "--device", devices, CUDA_VISIBLE_DEVICES="")
+    assert said.code == 5 and said.first.startswith("error: no device cuda:")
+    assert not home.exists() or not list(home.iterdir())
+
+
+def test_a_name_that_other_runs_have_is_refused_with_and_without_a_dry_run(swept, home):
+    shutil.copytree(swept[0] / "sweeps", home / "sweeps")
+    (name,) = [path.stem for path in (home / "sweeps").iterdir()]
+    for more in ((), ("--dry-run",)):
+        said = in_process(home, "sweep", *SMALL, "--name", name, *more)
+        assert said.code == 2 and "a sweep of other runs has it" in said.first
+
+
+def test_two_equal_sweeps_at_once_both_end_with_all_runs_done(home):
+    both = [Started(home, "sweep", *SMALL, "--seeds", "2", "--no-noise") for _ in range(2)]
+    assert [process.end() for process in both] == [0, 0], [process.err for process in both]
+    assert len(list(home.glob("runs/*/eval.json"))) == 2
+    done = [process.err.count("train: done") for process in both]
+    assert sum(done) == 2  # each run was trained once
+
+
+def test_a_run_that_another_process_has_is_waited_for(swept):
+    home, said = swept
+    run = said["rows"][0]["runs"][0]
+    with store.lock(home / "runs" / run, what="it"):
+        process = Started(home, *SWEPT)
+        process.wait_until(lambda: "sweep: waiting" in process.err)
+        assert f"sweep: waiting, run {run} is being worked on" in process.err
+        assert process.err.count("evaluate: hit") == 3  # the others did not wait
+    assert process.end() == 0
+    assert process.err.count("evaluate: hit") == 4

@@ -1,10 +1,12 @@
 """A sweep's grid: what is written is what runs, once each, in a stated order."""
 
 import itertools
+import shutil
 
 import pytest
+import yaml
 
-from pipelines import store, sweep
+from pipelines import registry, store, sweep
 from pipelines.errors import DataError, RecipeError, UsageError
 
 
@@ -110,6 +112,45 @@ def test_a_sweep_goes_by_the_name_it_was_given_and_no_other_takes_it():
     with pytest.raises(UsageError, match="other runs"):
         sweep.record(one, "alpha")
     assert len(sweep.runs_of("alpha")) == 2
+
+
+def folder_recipe(tmp_path):
+    """Write a recipe on a folder of sounds, two classes of three."""
+    for label in "ab":
+        for number in range(3):
+            path = tmp_path / "sounds" / label / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"no sound")
+    text = (registry.bundled("recipes") / "quickstart.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    content["data"] = {"dataset": "folder", "path": str(tmp_path / "sounds")}
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(file)
+
+
+def test_a_sweep_keeps_its_name_when_its_data_are_mended(tmp_path):
+    """The same points on other files are other runs of the same sweep."""
+    points = sweep.grid([folder_recipe(tmp_path)], ["train.epochs=1,2"], 2)
+    file = sweep.record(points, "mine")
+    before = sweep.runs_of("mine")
+    (tmp_path / "sounds" / "a" / "0.wav").write_bytes(b"mended")
+    assert sweep.place(points, "mine") == sweep.record(points, "mine") == file
+    after = sweep.runs_of("mine")
+    assert len(after) == len(before) == 4 and not set(after) & set(before)
+    with pytest.raises(UsageError, match="other runs"):
+        sweep.record(points[:2], "mine")
+    with pytest.raises(UsageError, match="other runs"):
+        sweep.record(points[::-1], "mine")
+
+
+def test_the_name_of_a_sweep_fits_a_file_however_deep_the_recipe_lies(tmp_path):
+    deep = tmp_path.joinpath(*["d" * 200] * 3)
+    deep.mkdir(parents=True)
+    recipe = shutil.copy(folder_recipe(tmp_path), deep / "r.yaml")
+    points = sweep.grid([str(recipe)], [], 1)
+    assert sweep.runs_of(str(sweep.record(points))) is not None
+    assert sweep.name_of(points) != sweep.name_of(sweep.grid([str(recipe)], [], 2))
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a b", "-x", "x" * 81])
