@@ -22,6 +22,7 @@ from avsnn_cli.options import (
 )  # fmt: skip
 from avsnn_cli.render import Reporter, emit, table
 from pipelines.errors import RecipeError
+from pipelines.paths import user_path
 
 app = typer.Typer(
     name="avsnn", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -216,7 +217,8 @@ def explain(
 def export_(
     run: RunName = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to; else export/ in the run.")
+        Path | None,
+        typer.Option(parser=user_path, metavar="FOLDER", help="Where to; else export/ in the run."),
     ] = None,
     nir: Annotated[bool, typer.Option("--nir", help="Also as NIR; fails where it cannot.")] = False,
     force: Force = False, quiet: Quiet = False, json: Json = False,
@@ -232,9 +234,15 @@ def export_(
 @app.command()
 def predict(
     run: RunName = None,
-    audio: Annotated[Path | None, typer.Option(metavar="FILE", help="A sound.")] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="An image.")] = None,
-    video: Annotated[Path | None, typer.Option(metavar="FILE", help="Both in one.")] = None,
+    audio: Annotated[
+        Path | None, typer.Option(parser=user_path, metavar="FILE", help="A sound.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option(parser=user_path, metavar="FILE", help="An image.")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(parser=user_path, metavar="FILE", help="Both in one.")
+    ] = None,
     device: Device = None, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Say what a trained run makes of a clip of your own."""
@@ -318,15 +326,16 @@ def compare(
 def report(
     runs: Annotated[list[str], typer.Argument(metavar="RUN|SWEEP...", help="Evaluated runs.")],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to; else in reports/ of the home.")
+        Path | None,
+        typer.Option(parser=user_path, metavar="FILE", help="Where to; else reports/ of the home."),
     ] = None,
-    quiet: Quiet = False, json: Json = False,
+    force: Force = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Write runs into one HTML file, pictures and all."""
     from avsnn_cli import comparing
 
     with Reporter(quiet=quiet) as reporter:
-        result = comparing.report(runs, output, reporter)
+        result = comparing.report(runs, output, reporter, force=force)
     emit(result, json, result["report"])
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import csv
 import io
-import os.path
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +16,7 @@ from pipelines import device as machine
 from pipelines import registry, stages, store, sweep
 from pipelines.errors import AvsnnError, DataError, UsageError
 from pipelines.evaluation import compare as comparing
+from pipelines.paths import check_target
 from pipelines.plan import run_folder
 
 FORMATS = ["table", "markdown", "latex", "csv"]
@@ -155,24 +156,29 @@ def _is_evaluated(folder: Path) -> bool:
     return (folder / "eval.json").exists()
 
 
-def report(names: Sequence[str], output: Path | None, reporter: Reporter) -> dict[str, Any]:
+def report(
+    names: Sequence[str], output: Path | None, reporter: Reporter, *, force: bool
+) -> dict[str, Any]:
     """Write runs and sweeps into one HTML file; returns its path and what is in it.
 
     output: None takes the names, under `reports` of the home folder. Runs that are not evaluated
-    are left out, and said. Raises DataError if none is left.
+    are left out, and said. Raises DataError if none is left, UsageError for a file that is there
+    and is no report, unless force.
     """
+    from pipelines.evaluation.html_page import is_ours
     from pipelines.evaluation.report import page
 
     folders = sorted({folder.resolve() for folder in _folders(names)}, key=lambda f: (f.name, f))
+    file = output or store.home() / "reports" / f"{_report_name(names)}.html"
+    if file.is_dir():
+        raise UsageError(f"--output {file}: is a folder", f"--output {file / 'report.html'}")
+    check_target(file, store.home(), force=force, ours=is_ours)
     left_out = [folder.name for folder in folders if not _is_evaluated(folder)]
     results = {folder: comparing.read(folder) for folder in folders if _is_evaluated(folder)}
     if not results:
         raise DataError(f"not evaluated: {', '.join(left_out)}", comparing.HINT)
     for name in left_out:
         reporter.say(f"report: {name} is left out, it is not evaluated")
-    file = output or store.home() / "reports" / f"{_report_name(names)}.html"
-    if file.is_dir():
-        raise UsageError(f"--output {file}: is a folder", f"--output {file / 'report.html'}")
     rows = comparing.compare(list(results.values()))
     text = page(results, rows, _filled(rows), _notes(rows), left_out, reporter.advance)
     store.publish_text(file, text)
@@ -184,7 +190,8 @@ def _report_name(names: Sequence[str]) -> str:
     stems = [Path(name).resolve().name.removesuffix(".json") for name in names]
     name = "+".join(dict.fromkeys(stems))
     # a file's name has at most 255 bytes
-    return name if len(name) <= 100 else f"{stems[0][:100]}+{store.key({'report': stems})}"
+    short = len(os.fsencode(name)) <= 100
+    return name if short else f"{stems[0][:40]}+{store.key({'report': stems})}"
 
 
 def as_text(rows: Rows, style: str) -> str:

@@ -126,7 +126,7 @@ def _mirror() -> Finding:
     mirror = os.environ.get("AVSNN_MIRROR")
     if not mirror:
         return _finding("mirror", "AVSNN_MIRROR is not set; sources are downloaded")
-    if not Path(mirror).expanduser().is_dir():
+    if not os.path.isdir(os.path.expanduser(mirror)):  # noqa: PTH111, PTH112 - never raises
         return _finding("mirror", f"{mirror} is not a folder", "broken",
                         "set AVSNN_MIRROR to a folder of sources, or unset it")  # fmt: skip
     return _finding("mirror", mirror)

@@ -16,7 +16,8 @@ from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
 from pipelines.look import one_look
 
 OWN = ("avsnn_cli", "pipelines")
-MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,
+                  errno.ENAMETOOLONG, errno.ELOOP)  # fmt: skip
 
 
 def main() -> None:

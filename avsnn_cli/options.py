@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import UsageError
+from pipelines.paths import user_path
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a bundled name.")]
 RunName = Annotated[
@@ -20,7 +21,8 @@ Device = Annotated[
     str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
 ]
 From = Annotated[
-    Path | None, typer.Option("--from", metavar="DIR", help="Take sources from this folder.")
+    Path | None,
+    typer.Option("--from", parser=user_path, metavar="DIR", help="Take sources from this folder."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if the result is there.")]

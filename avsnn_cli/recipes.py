@@ -6,7 +6,8 @@ from typing import Any
 
 from pipelines import recipe as recipes
 from pipelines import registry, store
-from pipelines.errors import MachineError, RecipeError, UsageError
+from pipelines.errors import MachineError, RecipeError
+from pipelines.paths import check_target, user_path
 
 
 def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -29,13 +30,12 @@ def copy(name: str, destination: str, *, force: bool) -> Path:
 
     Raises UsageError rather than overwrite, MachineError where it cannot write.
     """
-    source, target = recipes.find(name), Path(destination)
+    source, target = recipes.find(name), user_path(destination)
     if target.is_dir():
         target = target / source.name
     if target.suffix not in (".yaml", ".yml"):
         target = target.with_name(target.name + ".yaml")
-    if target.exists() and not force:
-        raise UsageError(f"{target} is there already", "choose another name, or --force")
+    check_target(target, store.home(), force=force, ours=lambda _: False)
     try:
         store.publish_text(target, source.read_text(encoding="utf-8"))
     except OSError as error:

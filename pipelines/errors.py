@@ -48,6 +48,12 @@ class LockedError(AvsnnError):
     exit_code = 6
 
 
+class DivergedError(AvsnnError):
+    """The loss of a training is no longer finite: the settings, not the program, are at fault."""
+
+    exit_code = 7
+
+
 class Terminated(BaseException):
     """SIGTERM arrived and the state has been saved; like KeyboardInterrupt, not an Exception."""
 

@@ -31,6 +31,7 @@ from pipelines.yaml_reader import dump, scan
 
 __all__ = ["Recipe", "SnrRange", "bundled_names", "by_path", "find", "load", "parse_range"]
 
+LONGEST_NAME = 180  # a file's has 255 bytes; a run's key and what is written beside it are in them
 SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "published", "runtime")
 
 
@@ -86,10 +87,18 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
         faults.extend(_time_steps_that_differ(document, checked))
         faults.extend(_colours_that_are_none(document, checked))
     faults.extend(document.faults)
+    if too_long := _name_fault(path):
+        faults.append(fault_at(document, (), too_long))
     if faults:
         raise RecipeError(render(document, faults))
     values = {name: getattr(checked, name) for name in ("version", "seed", *SECTIONS)}
     return Recipe(name=_name(path), path=path, **values)
+
+
+def _name_fault(path: Path) -> str:
+    """Say that no run's folder can be called after a recipe, "" where one can."""
+    size = len(os.fsencode(path.stem))
+    return f"{size} bytes of name, at most {LONGEST_NAME}" if size > LONGEST_NAME else ""
 
 
 def by_path(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -147,7 +156,7 @@ def find(name: str) -> Path:
     In a bundled name `-` and `_` are one, and `.yaml` may stand or not. Raises RecipeError with
     the nearest name.
     """
-    path = Path(name)
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - never raises
     if path.suffix in (".yaml", ".yml") and os.path.isfile(path):  # noqa: PTH113 - never raises
         return path
     known = {_plain(bundled): bundled for bundled in bundled_names()}

@@ -37,6 +37,12 @@ class AudioInput(Section):
     )
     normalise: Normalise = Field(default="training", description=NORMALISE)
 
+    @model_validator(mode="after")
+    def _holds_a_sample(self) -> Self:
+        if round(self.seconds * self.sample_rate) < 1:
+            raise ValueError(f"seconds ({self.seconds:g}) hold no sample at {self.sample_rate} Hz")
+        return self
+
 
 class SpikeInput(Section):
     """What the audio of a clip becomes where it comes as a cochlea's spikes."""

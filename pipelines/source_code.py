@@ -22,9 +22,9 @@ OURS = "pipelines"
 APART = frozenset(
     f"{OURS}.{name}"
     for name in (
-        "device", "errors", "faults", "look", "plan", "recipe", "recipe_noise", "recipe_schema",
-        "registry", "results", "run_code", "seal", "source_code", "store", "cache.class_counts",
-        "cache.excluded_share", "cache.receipts", "sources.leaks",
+        "device", "errors", "faults", "look", "paths", "plan", "recipe", "recipe_noise",
+        "recipe_schema", "registry", "results", "run_code", "seal", "source_code", "store",
+        "cache.class_counts", "cache.excluded_share", "cache.receipts", "sources.leaks",
         "sources.manifest", "training.interrupt",
     )
 )  # fmt: skip

@@ -256,8 +256,8 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
             raise DataError("no trained run yet", "avsnn train RECIPE makes one")
         folder = trained[-1].parent
     else:
-        # os.path.isfile takes any text and never raises
-        matches = [Path(name)] if os.path.isfile(os.path.join(name, "recipe.yaml")) else [  # noqa: PTH113, PTH118
+        given = os.path.expanduser(name)  # noqa: PTH111 - as isfile, it takes any text
+        matches = [Path(given)] if os.path.isfile(os.path.join(given, "recipe.yaml")) else [  # noqa: PTH113, PTH118
             path for path in sorted(runs.glob("*/"))
             if Path(name).name and path.name.startswith(Path(name).name)
             and (path / "recipe.yaml").exists()
@@ -457,7 +457,7 @@ def export(
     """
     from pipelines.evaluation.export_folder import kept
 
-    folder = (output or run / "export").expanduser().absolute()
+    folder = (output or run / "export").absolute()
     said = kept(folder, run, replace=force)
     if said is not None and not nir:
         report.say(f"export: hit, {run.name}")

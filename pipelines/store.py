@@ -20,6 +20,7 @@ import platformdirs
 
 from pipelines import locks, temporary
 from pipelines.errors import DataError, MachineError
+from pipelines.paths import user_path
 
 LIBRARIES = ("torch", "torchaudio", "spikingjelly", "h5py", "numpy", "avsnn")
 
@@ -27,7 +28,9 @@ LIBRARIES = ("torch", "torchaudio", "spikingjelly", "h5py", "numpy", "avsnn")
 def home() -> Path:
     """Return the folder of all artefacts: $AVSNN_HOME, or the platform's data folder."""
     chosen = os.environ.get("AVSNN_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_data_path("avsnn")
+    if chosen:
+        return user_path(chosen, MachineError, "AVSNN_HOME").absolute()
+    return platformdirs.user_data_path("avsnn")
 
 
 def key(content: Mapping[str, Any]) -> str:
@@ -71,7 +74,9 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None or isinstance(error, FileNotFoundError):
+        # what the writer reads may be gone; what it writes is not there where nothing can be
+        reads = isinstance(error, FileNotFoundError) and not _below(error.filename, path.parent)
+        if error.errno is None or reads:
             raise
         raise MachineError(
             f"cannot write {path}: {error.strerror}",
@@ -95,6 +100,10 @@ def publish(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the error that ended the block is the one to tell
             remove(part)
+
+
+def _below(name: object, folder: Path) -> bool:
+    return isinstance(name, str | Path) and Path(name).is_relative_to(folder)
 
 
 def publish_folder(made: Path, path: Path) -> None:

@@ -201,7 +201,7 @@ def runs_of(name: str) -> list[Path] | None:
 
     Raises DataError if several sweeps begin so, and none is called so.
     """
-    given = Path(name)
+    given = Path(os.path.expanduser(name))  # noqa: PTH111 - never raises
     stem = given.name.removesuffix(".json")
     if given.suffix == ".json" and os.path.isfile(given):  # noqa: PTH113 - never raises
         found = [given]

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipelines import results, store
 from pipelines.errors import DataError, UsageError
+from pipelines.paths import is_kept_by_a_stage
 
 FILES = {"model.json", "weights.safetensors", "network.nir"}
 
@@ -15,6 +16,8 @@ def kept(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
     Raises UsageError for what must not be replaced: another run's export without `replace`, and
     ever what is no export.
     """
+    if folder != run.absolute() / "export" and is_kept_by_a_stage(folder, store.home()):
+        raise UsageError(f"{folder} is in a folder that avsnn keeps itself", "choose another")
     if not folder.exists():
         return None
     if not folder.is_dir():

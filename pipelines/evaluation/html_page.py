@@ -6,9 +6,14 @@ Every function that takes text escapes it; those that take markup, made by the o
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 
 # A second lock: even if something got through, nothing is fetched and nothing runs.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+BEGINNING = "\n".join([
+    "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
+    f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+])  # fmt: skip
 STYLE = """
 :root { color-scheme: light dark; --ink: #222; --muted: #595959; --line: #ccc; --ground: #fff; }
 @media (prefers-color-scheme: dark) {
@@ -42,12 +47,20 @@ summary { cursor: pointer; overflow-wrap: anywhere; }
 def page(title: str, body: Iterable[str]) -> str:
     """Return a whole document. body: markup."""
     return "\n".join([
-        "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        BEGINNING,
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{plain(title)}</title>", f"<style>{STYLE}</style>", "</head>", "<body>", *body,
         "</body>", "</html>", "",
     ])  # fmt: skip
+
+
+def is_ours(path: Path) -> bool:
+    """Say whether a file begins as a page of ours does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(BEGINNING)) == BEGINNING.encode()
+    except OSError:
+        return False
 
 
 def plain(text: str) -> str:

@@ -85,7 +85,7 @@ def _row(cache: CachePlan, path: Path, device: torch.device) -> Tensor:
         )
     arguments = extract_arguments(cache)
     settings = {name: arguments[name] for name in getattr(feature, "READ_SETTINGS", ())}
-    place = path.expanduser().absolute()
+    place = path.absolute()
     seconds = getattr(cache.section, "seconds", 0.0)
     reading = Reading(ANY_FILES, place.parent, feature.READS, seconds, settings)
     found = decode(reading, place.name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines import store
 from pipelines.errors import DataError, MachineError
+from pipelines.paths import user_path
 from pipelines.sources.acquisition import (
     Acquisition,
     Say,
@@ -109,7 +110,7 @@ def _mirror(given: Path | None) -> Path | None:
         given = Path(os.environ["AVSNN_MIRROR"])
     if given is None:
         return None
-    folder = given.expanduser()
+    folder = user_path(given, DataError)
     if not folder.is_dir():
         raise DataError(f"{given} is not a folder", "check --from or AVSNN_MIRROR")
     return folder

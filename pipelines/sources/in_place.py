@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pipelines import store
 from pipelines.errors import AvsnnError, DataError
 from pipelines.look import look
+from pipelines.paths import user_path
 from pipelines.signature import keyword_arguments
 from pipelines.sources.content import hashes
 from pipelines.sources.walk import NOT_UTF8, plain
@@ -36,7 +37,7 @@ def own_of(module: ModuleType, raw: Path, data: Any) -> Own:
     tables = {}
     for setting in getattr(module, "IN_PLACE", ()):
         if given := getattr(data, setting):  # "" would be the working folder
-            path = Path(given).expanduser()
+            path = user_path(given, DataError)
             if path.is_file():
                 tables[f"data.{setting}"] = look(_sha256, path)
             elif not path.is_dir():
@@ -97,7 +98,7 @@ def user_folder(path: str, setting: str) -> Path:
 
     Raises DataError if it is not one, or if its own name cannot be written into a manifest.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = user_path(path, DataError).absolute()
     if name_fault(folder):
         raise DataError(f"{plain(str(folder))}: {NOT_UTF8}", "rename the folder")
     if not folder.is_dir():

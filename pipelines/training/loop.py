@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from pipelines import device as machine
 from pipelines import results, store
 from pipelines.cache.receipts import clips_of
-from pipelines.errors import AvsnnError, MachineError
+from pipelines.errors import DivergedError, MachineError
 from pipelines.models._output import Targets
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
@@ -165,7 +165,7 @@ def _selected(history: list[dict[str, Any]], rule: str) -> dict[str, Any]:
 def _finite(total: Tensor, epoch: int, step: int) -> float:
     value = float(total)
     if not math.isfinite(value):
-        raise AvsnnError(
+        raise DivergedError(
             f"the loss is no longer finite in epoch {epoch + 1}, by step {step + 1}",
             "lower train.optimizer.lr, set train.clip_norm, or use precision: fp32",
         )

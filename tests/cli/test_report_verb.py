@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from pipelines import recipe as recipes
 from pipelines import seal
 from pipelines.plan import plan_data
@@ -54,3 +56,56 @@ def test_what_is_not_evaluated_is_left_out_and_nothing_left_is_an_error(
     assert "avsnn evaluate" in alone.err and not Path(home / "reports").exists()
     assert avsnn("report", "nothing-of-the-kind").code == 4
     assert avsnn("report", trained.name, "--output", str(tmp_path)).code == 2
+
+
+def test_only_a_report_is_replaced_without_force(trained, avsnn, tmp_path):
+    """A thesis, a run's file and a device stay what they are; a report is made anew."""
+    thesis = tmp_path / "thesis.html"
+    thesis.write_text("<!doctype html>\n<html>years of work</html>")
+    said = avsnn("report", trained.name, "--output", thesis)
+    assert said.code == 2 and said.first == f"error: {thesis} is there already"
+    assert "years of work" in thesis.read_text()
+    evaluation = (trained / "eval.json").read_bytes()
+    for force in ((), ("--force",)):
+        for place in (trained / "eval.json", trained / "new.html", "/dev/null"):
+            said = avsnn("report", trained.name, "--output", place, *force)
+            assert said.code == 2 and said.out == "" and len(said.err.splitlines()) == 2
+    assert (trained / "eval.json").read_bytes() == evaluation
+    assert not (trained / "new.html").exists() and Path("/dev/null").is_char_device()
+    for _ in range(2):  # the second is on a report of ours
+        assert avsnn("report", trained.name, "--output", tmp_path / "r.html").code == 0
+    assert avsnn("report", trained.name, "--output", thesis, "--force").code == 0
+    assert "years of work" not in thesis.read_text()
+
+
+def test_a_tilde_is_expanded_in_every_path(trained, avsnn, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    said = avsnn("report", trained.name, "--output", "~/r.html")
+    assert said.out == f"{tmp_path / 'r.html'}\n" and (tmp_path / "r.html").is_file()
+    assert avsnn("report", f"~/home/runs/{trained.name}", "--output", "~/s.html").code == 0
+    assert avsnn("cp", "quickstart", "~/mine").out == f"{tmp_path / 'mine.yaml'}\n"
+    assert avsnn("validate", "~/mine.yaml").code == 0
+    said = avsnn("prepare", "spoken-digits-av", "--from", "~/nothing")
+    assert said.code == 4 and said.first == f"error: {tmp_path / 'nothing'} is not a folder"
+    said = avsnn("predict", trained.name, "--audio", "~/no.wav")
+    assert said.code == 4 and f"{tmp_path / 'no.wav'}" in said.err
+    assert not list(tmp_path.glob("**/~*"))
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "x" * 256])
+def test_a_path_that_cannot_be_is_one_line_in_every_option(path, trained, avsnn):
+    name = trained.name
+    for arguments in (
+        ("report", name, "--output", path), ("export", name, "--output", path),
+        ("cp", "quickstart", path), ("prepare", "digits-av", "--from", path),
+        ("predict", name, "--audio", path), ("predict", name, "--image", path),
+    ):  # fmt: skip
+        said = avsnn(*arguments)
+        assert said.code == 2 and said.out == "", arguments
+        assert len(said.err.splitlines()) == 2 and said.first.startswith(f"error: {path[:80]}")
+
+
+def test_nothing_can_be_written_where_there_is_no_disk(trained, avsnn):
+    for verb in ("export", "report"):
+        said = avsnn(verb, trained.name, "--output", "/proc/x")
+        assert said.code == 5 and "error: cannot write /proc/x: " in said.err

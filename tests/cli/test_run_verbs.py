@@ -354,3 +354,15 @@ def test_the_traceback_of_a_bug_is_kept_in_the_runs_log(avsnn, home, monkeypatch
     )
     assert "Traceback (most recent call last)" in log.read_text()
     assert "ZeroDivisionError: a fault in a library" in log.read_text()
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_training_that_diverges_has_an_exit_code_of_its_own(avsnn, home):
+    """adamw with such a decay overflows float32 in its first steps."""
+    said = avsnn("train", *SMALL, "--quiet", "--set", "train.optimizer.name=adamw",
+                 "--set", "train.optimizer.weight_decay=1e38",
+                 "--set", "train.optimizer.lr=10")  # fmt: skip
+    assert said.code == 7 and said.out == ""
+    assert said.first.startswith("error: the loss is no longer finite in epoch ")
+    assert "lower train.optimizer.lr" in said.err.splitlines()[1]
+    assert not list(home.glob("runs/*/trained.json"))

@@ -3,8 +3,9 @@
 import re
 
 import pytest
+import yaml
 
-from tests.cli.conftest import ROOT, own_process
+from tests.cli.conftest import ROOT, in_process, own_process
 
 VERBS = ("ls", "show", "cp", "validate", "download", "prepare", "train", "evaluate", "noise-eval",
          "energy", "explain", "export", "predict", "run", "sweep", "compare", "report",
@@ -111,3 +112,39 @@ def test_a_name_that_can_be_no_runs_is_one_line(verb, name, avsnn, home):
     said = avsnn(verb, name)
     assert said.code == 4 and said.out == ""
     assert said.err.startswith("error: no run ") and len(said.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x", "/tmp/" + "x" * 256])
+@pytest.mark.parametrize(
+    "verb", ["ls", "status quickstart", "doctor", "prepare quickstart", "evaluate", "cache ls",
+             "cache prune", "compare x", "train quickstart", "download digits-av"],
+)  # fmt: skip
+def test_a_home_that_cannot_be_is_the_machines_fault(verb, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = in_process(path, *verb.split())
+    assert said.code == 5 and said.first.startswith(f"error: AVSNN_HOME {path[:80]}")
+    assert len(said.err.splitlines()) == 2 and not list(tmp_path.iterdir())
+
+
+def test_a_recipe_whose_name_is_too_long_for_a_run_is_named(avsnn, tmp_path):
+    source = ROOT / "recipes" / "quickstart.yaml"
+    for size, code in ((180, 0), (181, 3), (240, 3)):
+        file = tmp_path / f"{'x' * size}.yaml"
+        file.write_bytes(source.read_bytes())
+        said = avsnn("status", file)
+        assert said.code == code
+        assert code == 0 or f"{size} bytes of name, at most 180" in said.err
+
+
+def test_a_folder_that_changes_while_it_is_read_is_named(avsnn, tmp_path):
+    recipe = yaml.safe_load((ROOT / "recipes" / "quickstart.yaml").read_text(encoding="utf-8"))
+    recipe["data"] = {"dataset": "folder", "path": "/proc/self"}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    said = avsnn("status", tmp_path / "r.yaml")
+    assert said.code in (4, 5) and said.first.startswith("error: /proc/self/")
+
+
+@pytest.mark.parametrize("seconds", ["1e-300", "1e-5"])
+def test_a_length_without_a_sample_is_a_fault_of_the_recipe(seconds, avsnn):
+    said = avsnn("validate", "quickstart", "--set", f"audio.seconds={seconds}")
+    assert said.code == 3 and "hold no sample at 8000 Hz" in said.err

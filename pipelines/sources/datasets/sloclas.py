@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.errors import DataError
+from pipelines.paths import user_path
 from pipelines.signal.spans import fitted, header, read_span, source_name
 from pipelines.sources.clips import Clip
 from pipelines.sources.datasets._sloclas_files import by_sound, named, sound_files
@@ -55,7 +56,7 @@ def pairs(
     Raises DataError for a missing data set, a layout that is damaged, and names that say no class
     or no azimuth, with the first of them; for leave-sound-out, where nothing tells the dry sounds.
     """
-    parts = read_layout(Path(layout).expanduser()) if layout else named(raw / FOLDER)
+    parts = read_layout(user_path(layout, DataError)) if layout else named(raw / FOLDER)
     if protocol == "leave-sound-out":
         parts = by_sound(parts, by_table=bool(layout))
     clips: list[Clip] = []
