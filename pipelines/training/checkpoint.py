@@ -7,6 +7,7 @@ rest (optimiser, random state, history) as a file that `torch.load(weights_only=
 import pickle
 import re
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from pipelines.errors import DataError
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
 HINT = "train again with --fresh"
 # what torch.load(weights_only=True) raises for bytes that are not what torch.save wrote
-NOT_A_STATE = (OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError)
+NOT_A_STATE = (
+    OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError,
+    AttributeError, AssertionError, ArithmeticError, struct.error,
+)  # fmt: skip
 FILES = ("weights.safetensors", "best.safetensors", "state.pt")
 KEYS = {"history", "epoch", "step", "loss_sum", "start_from"}
 

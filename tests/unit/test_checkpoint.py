@@ -152,7 +152,15 @@ def test_a_pickle_that_runs_a_command_is_refused_and_does_not_run(
     assert victim.exists(), "the trap itself works"
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80", b"PK\x03\x04", b"x" * 1000, b"\x80\x02]q\x00."])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\x80", b"PK\x03\x04", b"x" * 1000, b"\x80\x02]q\x00.",
+        # 68 bytes that end inside a float, and a tensor rebuilt from nothing
+        b"\x80\x02X\x39\x00\x00\x00" + b"x" * 57 + b"G\x00\x00\x00",
+        b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("name", checkpoint.FILES)
 def test_a_file_that_is_nothing_of_ours_is_one_line(
     tmp_path: Path, name: str, content: bytes
