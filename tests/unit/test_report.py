@@ -15,6 +15,7 @@ from avsnn_cli.comparing import as_text, report
 from avsnn_cli.render import Reporter
 from pipelines import recipe as recipes
 from pipelines.errors import DataError, UsageError
+from pipelines.evaluation import html_page
 from pipelines.evaluation.compare import compare, read
 from tests.unit.test_compare import result
 
@@ -303,12 +304,12 @@ def test_a_damaged_file_is_an_error_that_names_it_and_keeps_the_old_report(home,
     run = make_run(home, "a", 8)
     old = home / "reports" / f"{run.name}.html"
     old.parent.mkdir()
-    old.write_text("old")
+    old.write_text(html_page.page("old", []))
     (run / name).parent.mkdir(exist_ok=True)
     (run / name).write_text(content)
     with pytest.raises(DataError, match=f"{run.name}.{name}"):
         written(run)
-    assert old.read_text() == "old"
+    assert old.read_text() == html_page.page("old", [])
 
 
 def test_a_confusion_that_is_none_is_an_error_that_names_the_run(home):
@@ -321,7 +322,7 @@ def test_the_file_is_where_it_was_asked_for_and_replaces_the_old_one(home, tmp_p
     run = make_run(home, "a", 8)
     wanted = tmp_path / "new" / "r.html"
     wanted.parent.mkdir()
-    wanted.write_text("old")
+    wanted.write_text(html_page.page("old", []))
     said, text = written(run, output=wanted)
     assert said["report"] == str(wanted) and text.startswith("<!doctype html>")
     assert [path.name for path in wanted.parent.iterdir()] == ["r.html"]
