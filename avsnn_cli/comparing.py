@@ -1,8 +1,6 @@
 """`avsnn sweep`, `compare` and `report`: many runs, and one table or page of them."""
 
 import contextlib
-import csv
-import io
 import os
 import subprocess
 import sys
@@ -11,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from avsnn_cli.render import Reporter, table
+from avsnn_cli.formats import laid_out
+from avsnn_cli.render import Reporter
 from pipelines import device as machine
-from pipelines import registry, stages, store, sweep
+from pipelines import stages, store, sweep
 from pipelines.errors import AvsnnError, DataError, UsageError
 from pipelines.evaluation import compare as comparing
 from pipelines.paths import check_target
 from pipelines.plan import run_folder
 
-FORMATS = ["table", "markdown", "latex", "csv"]
 SAVING_S = 30  # what a process has to save its state when it is stopped
 DOA_COLUMNS = (
     ("MAE °", "mae_deg", 1, 2), ("< 2.5° %", "below_2_5_deg", 100, 1),
@@ -157,7 +155,7 @@ def _is_evaluated(folder: Path) -> bool:
 
 
 def report(
-    names: Sequence[str], output: Path | None, reporter: Reporter, *, force: bool
+    names: Sequence[str], output: Path | None, reporter: Reporter, *, force: bool = False
 ) -> dict[str, Any]:
     """Write runs and sweeps into one HTML file; returns its path and what is in it.
 
@@ -195,26 +193,8 @@ def _report_name(names: Sequence[str]) -> str:
 
 
 def as_text(rows: Rows, style: str) -> str:
-    """Lay a comparison out. style: of FORMATS. Raises UsageError for another."""
-    if style not in FORMATS:
-        raise UsageError(f"--format {style}: no such format", registry.closest(style, FORMATS))
-    cells = _filled(rows)
-    if style == "table":
-        return "\n".join([table(cells), *_notes(rows)])
-    if style == "csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(cells[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(cells)
-        return text.getvalue().rstrip("\n")
-    if style == "markdown":
-        lines = ["| " + " | ".join(row) + " |" for row in _grid(cells)]
-        return "\n".join([lines[0], "|" + "---|" * len(cells[0]), *lines[1:], "", *_notes(rows)])
-    lines = [" & ".join(map(_latex, row)) + r" \\" for row in _grid(cells)]
-    return "\n".join([
-        rf"\begin{{tabular}}{{{'l' * len(cells[0])}}}", r"\hline", lines[0], r"\hline", *lines[1:],
-        r"\hline", r"\end{tabular}", *(f"% {note}" for note in _notes(rows)),
-    ])  # fmt: skip
+    """Lay a comparison out. style: of formats.FORMATS. Raises UsageError for another."""
+    return laid_out(_filled(rows), _notes(rows), style)
 
 
 def _filled(rows: Rows) -> list[dict[str, str]]:
@@ -223,10 +203,6 @@ def _filled(rows: Rows) -> list[dict[str, str]]:
     columns = dict.fromkeys(name for row in cells for name in row)
     filled = [name for name in columns if any(row.get(name) for row in cells)]
     return [{name: row.get(name, "") for name in filled} for row in cells]
-
-
-def _grid(cells: list[dict[str, str]]) -> list[list[str]]:
-    return [list(cells[0]), *(list(row.values()) for row in cells)]
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:
@@ -269,12 +245,6 @@ def _notes(rows: Rows) -> list[str]:
             notes.append(f"{row['system']}: {said['accuracy_percent']:g} % in {said['source']}, "
                          f"{said['protocol']}")  # fmt: skip
     return notes
-
-
-def _latex(text: str) -> str:
-    for sign in "&%$#_{}":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("±", r"$\pm$")
 
 
 def listed() -> Rows:
