@@ -86,6 +86,8 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
     else:
         faults.extend(_time_steps_that_differ(document, checked))
         faults.extend(_colours_that_are_none(document, checked))
+        if with_model and not faults:
+            faults.extend(_sizes_that_do_not_fit(document, checked))
     faults.extend(document.faults)
     if too_long := _name_fault(path):
         faults.append(fault_at(document, (), too_long))
@@ -134,6 +136,16 @@ def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Faul
         return []
     text = "imagenet is for images of 3 channels; write training or none"
     return [fault_at(document, ("visual", "normalise"), text)]
+
+
+def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Fault]:
+    """Ask the model whether inputs of these sizes fit, before hours of preparing."""
+    misfit = getattr(registry.load("model", checked.model.name), "misfit", None)
+    if misfit is None:
+        return []
+    sizes = (getattr(section, "size", None) for section in (checked.audio, checked.visual))
+    text = misfit(checked.model, *sizes)
+    return [fault_at(document, ("audio", "size"), text)] if text else []
 
 
 def _name(path: Path) -> str:

@@ -11,11 +11,18 @@ from torch import Tensor, nn
 
 from pipelines.models._output import Output, Targets, cross_entropy
 from pipelines.models.s_cmrl import Neuron
+from pipelines.snn import tokens
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.tokens import Size
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
 ASSUMED = ("width",)
+
+
+def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
+    """Say why inputs of these sizes do not fit each other, "" if they do; settings: all."""
+    return tokens.misfit(audio, visual, settings.stages)
 
 
 class Model(nn.Module):

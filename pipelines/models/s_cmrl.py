@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from pipelines.models._output import Output, Targets, TetShare, class_loss
 from pipelines.signature import Section
+from pipelines.snn import tokens
 from pipelines.snn.alignment import instance_alignment, supervised_alignment
 from pipelines.snn.attention import CrossModalResidual, HeadLayout, SpikingAttention, Which
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.neurons import LIF, Gradient
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.tokens import Size
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -37,6 +39,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # values that the paper does not give; `avsnn show` marks them
 ASSUMED = ("heads", "scale", "sao_temperature", "width")
+
+
+def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
+    """Say why inputs of these sizes do not fit each other, "" if they do; settings: all."""
+    return tokens.misfit(audio, visual, settings.stages)
 
 
 class Neuron(Section):

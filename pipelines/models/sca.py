@@ -13,15 +13,30 @@ from torch import Tensor, nn
 from pipelines.errors import UsageError
 from pipelines.models._output import Output, Targets, cross_entropy
 from pipelines.models.s_cmrl import Neuron
+from pipelines.snn import tokens
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.tokens import Size
 
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "authors": {"positions": "random", "neuron": {"gradient": "cut"}},
 }
 ASSUMED = ("heads", "scale", "width", "positions")
+
+
+def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
+    """Say why inputs of these sizes do not fit each other or the table, "" if they do.
+
+    settings: the recipe's. Without positions any number of tokens attends to any other.
+    """
+    if settings.positions == "none":
+        return ""
+    side = max(tokens.grid(visual, settings.stages)) if visual is not None else 0
+    if side > settings.side:
+        return f"visual.size makes {side} rows or columns of tokens, model.side is {settings.side}"
+    return tokens.misfit(audio, visual, settings.stages)
 
 
 class Model(nn.Module):
@@ -76,9 +91,7 @@ class Model(nn.Module):
         Raises UsageError where the table of positions is too small for the tokens.
         """
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
-        height, width = visual.shape[-2:]
-        for _ in range(self.stages):
-            height, width = (height + 1) // 2, (width + 1) // 2  # as the pooling rounds
+        height, width = tokens.grid((visual.shape[-2], visual.shape[-1]), self.stages)
         new_a = self.audio_attention(x_a, x_v)
         new_v = self.visual_attention(x_v, x_a, self._offset(height, width, x_v))
         z = self.audio_mlp(new_a).mean(2) + self.visual_mlp(new_v).mean(2)
