@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipelines.errors import DataError
 from pipelines.sources import leaks
+from pipelines.sources.datasets import _folder_table as tables
 from pipelines.sources.datasets import folder
 from tests.unit.test_video import film
 
@@ -344,3 +345,31 @@ def test_a_file_that_a_table_names_and_that_is_not_there_excludes_its_clip(two):
     clips = listed(table(two, *rows(), "dog/77.wav,dog/0.png,dog,,train,,"))
     bad = [clip for clip in clips if clip.excluded]
     assert len(bad) == 1 and "77.wav: no such file" in bad[0].excluded
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_of_a_table_outside_the_folder_no_message_quotes_the_content(tmp_path, link):
+    """A recipe from someone else can name any file: what it holds must not reach the terminal."""
+    root = tmp_path / "set"
+    root.mkdir()
+    for content in (
+        "secret:x:0:0:secret:/secret:/bin/secret\nsecret:x\n", "secret,secrets;lable\na,b\n",
+        "secretkey", "label,audio,split\nsecret,secret.wav,secret\n",
+        "label,audio,azimuth\nsecret,/secret,secret\nsecret,/secret,1\n",
+        '{"secret": 1}\n', '{"secret',
+    ):  # fmt: skip
+        outside = tmp_path / ("any.jsonl" if content[0] == "{" else "any")
+        outside.write_text(content)
+        name = f"../{outside.name}"
+        if link:
+            name = f"link{outside.suffix}"
+            (root / name).unlink(missing_ok=True)
+            (root / name).symlink_to(outside)
+        with pytest.raises(DataError) as failure:
+            tables.read(root, tables.find(root, name))
+        assert "secret" not in failure.value.message.replace(str(tmp_path), "")
+        assert "secret" not in failure.value.hint and "lable" not in failure.value.message
+        inside = root / f"inside{outside.suffix}"
+        inside.write_text(content)
+        with pytest.raises(DataError):
+            tables.read(root, inside)

@@ -41,14 +41,17 @@ class Table(NamedTuple):
         return [f"columns not read: {', '.join(said[:SHOWN])}{more}"] if said else []
 
 
-def read(path: Path) -> Table:
-    """Read a table. Raises DataError for a file that is none, and for a column that is lacking."""
+def read(path: Path, *, quoted: bool = True) -> Table:
+    """Read a table. Raises DataError for a file that is none, and for a column that is lacking.
+
+    quoted: whether what cannot be read may be quoted; a recipe can name any file of the machine.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB", "split the set")
         text = _decoded(path.read_bytes())
         is_json = path.suffix == ".jsonl"
-        found = list(_json_lines(path, text)) if is_json else list(_csv_rows(path, text))
+        found = list(_json_lines(path, text) if is_json else _csv_rows(path, text, quoted))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}", "save it as CSV in UTF-8") from error
     rows, unread = [], dict[str, None]()
@@ -65,7 +68,7 @@ def read(path: Path) -> Table:
         if not all(_is_blank(value) for _, value in cells):
             rows.append((line, row))
     if rows:
-        _check_columns(path, {name for _, row in rows for name in row}, list(unread))
+        _check_columns(path, {name for _, row in rows for name in row}, list(unread), quoted)
     return Table([(line, _filled(row)) for line, row in rows], list(unread))
 
 
@@ -83,7 +86,7 @@ def _decoded(content: bytes) -> str:
     return content.decode("utf-16-be" if content[:1] == b"\0" else "utf-8")
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
+def _csv_rows(path: Path, text: str, quoted: bool) -> Iterator[tuple[int, list[tuple[str, Any]]]]:
     first = re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0]
     if given := re.fullmatch(r"sep=(.)\1*", first, re.IGNORECASE):  # a spreadsheet's own first line
         delimiter = given[1]
@@ -98,7 +101,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[tuple[str, Any]
     if len(set(known)) != len(known):
         raise DataError(f"{path}: a column stands in it twice", _hint())
     if any(header) and not known:
-        _check_columns(path, set(), [name for name in header if name])
+        _check_columns(path, set(), [name for name in header if name], quoted)
     for cells in filled:
         beyond = [cell for cell in cells[len(header) :] if cell.strip()]
         lacking = [name for name in header[len(cells) :] if name.strip()]
@@ -139,11 +142,15 @@ def _filled(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_columns(path: Path, there: set[str], unread: Sequence[str]) -> None:
+def _check_columns(path: Path, there: set[str], unread: Sequence[str], quoted: bool) -> None:
     """Raise DataError where a column that is needed stands nowhere, with what may mean it."""
     for needed in (("label",), SOURCES):
         if there & set(needed):
             continue
+        if not quoted:
+            size = sum(map(len, unread))
+            text = f"{len(unread)} other columns, {size} characters" if unread else "none"
+            raise DataError(f"cannot read {path}: no column {' or '.join(needed)}, {text}", _hint())
         for name in unread:
             if guess := _near(name, needed):
                 raise DataError(f"{path}: unknown column {name!r}", f"did you mean {guess}?")

@@ -54,9 +54,11 @@ def read(root: Path, path: Path) -> list[Entry]:
 
     Columns: label; audio, image or video; if wanted group, split, azimuth (degrees), speaker. Paths
     are relative to the folder, or absolute and inside it. Raises DataError listing all faults, each
-    with file:line. A file that is not there is a fault of the clip, not of the table.
+    with file:line. A file that is not there is a fault of the clip, not of the table. Of a table
+    outside the folder no message quotes what it could not read.
     """
-    listed = rows.read(path).rows
+    quoted = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    listed = rows.read(path, quoted=quoted).rows
     faults: list[Fault] = []
     found: list[Entry] = []
     for line, row in listed:
@@ -71,6 +73,8 @@ def read(root: Path, path: Path) -> list[Entry]:
     if not listed:
         raise DataError(f"{path}: holds no clip", f"columns: {', '.join(rows.COLUMNS)}")
     if faults:
+        if not quoted:
+            faults = [fault._replace(said=f"not as it must be: {fault.kind}") for fault in faults]
         said = _collapsed(path, faults, len(listed))
         more = [f"… and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
         hint = f"columns: {', '.join(rows.COLUMNS)}; paths are relative to data.path"
