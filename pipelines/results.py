@@ -263,9 +263,7 @@ class Explanation(_File):
 def publish(path: Path, kind: type[_File], content: Mapping[str, Any]) -> dict[str, Any]:
     """Write a file of a run, sealed, with the seals of what it was made with; returns it so."""
     made_with = {name: seal.of(store.read_json(path.parent / name)) for name in kind.MADE_WITH}
-    whole = {**content, "made_with": made_with}
-    seal.publish(path, whole)
-    return whole
+    return seal.publish(path, {**content, "made_with": made_with})
 
 
 def read(path: Path, kind: type[_File]) -> dict[str, Any]:

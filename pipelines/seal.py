@@ -26,10 +26,12 @@ def of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def publish(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically with its seal."""
+def publish(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a JSON file atomically with its seal; returns what was written."""
     plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
-    store.publish_json(path, {**plain, SEAL: of(plain)})
+    sealed = {**plain, SEAL: of(plain)}
+    store.publish_json(path, sealed)
+    return sealed
 
 
 def read(path: Path, hint: str) -> dict[str, Any]:

@@ -116,8 +116,8 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
 ):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     recipe = recipes.load(
-        recipes.find("quickstart"), ("runtime.device=cpu", "audio={feature: stft, seconds: 0.25, "
-        "sample_rate: 8000, n_fft: 256, hop: 64, size: [32, 32]}"),
+        recipes.find("quickstart"), ("runtime.device=cpu", "audio={feature: stft, seconds: 0.5, "
+        "sample_rate: 8000, n_fft: 256, hop: 64, size: [16, 16]}"),
     )  # fmt: skip
     assert recipe.audio is not None and recipe.audio.clamp
     plan = stages.prepare(recipe, Quiet())
@@ -135,11 +135,11 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
     noisy = noise(clean)
     ratio_db = 10 * torch.log10(clean.square().mean() / (noisy - clean).square().mean())
     assert abs(float(ratio_db)) < 0.3
-    expected = stft.extract(noisy, n_fft=256, hop=64, size=(32, 32), clamp=False)
+    expected = stft.extract(noisy, n_fft=256, hop=64, size=(16, 16), clamp=False)
     assert torch.equal(features, expected.half())
     # cut off after the noise it would have been another input
     assert not torch.equal(
-        features, stft.extract(noisy, n_fft=256, hop=64, size=(32, 32), clamp=True).half()
+        features, stft.extract(noisy, n_fft=256, hop=64, size=(16, 16), clamp=True).half()
     )
 
 
@@ -148,7 +148,7 @@ def test_features_of_noisy_sounds_are_never_worked_out_in_bfloat16(tmp_path, mon
     recipe = recipes.load(
         recipes.find("quickstart"), (
             "runtime.device=cpu", "train.epochs=1", "train.precision=bf16", "model.width=16",
-            "audio={feature: logmel, seconds: 0.25, sample_rate: 8000, n_fft: 256, hop: 64, "
+            "audio={feature: logmel, seconds: 0.5, sample_rate: 8000, n_fft: 256, hop: 64, "
             "n_mels: 32, size: [16, 16]}",
         ),
     )  # fmt: skip
