@@ -62,12 +62,14 @@ def last_visual_layer(model: nn.Module, inputs: Mapping[str, Tensor]) -> Layer:
     """Find the last layer of the visual branch that has places, by running the network once.
 
     Of the branch is what is named visual…, or everything where vision is the only input. Tokens
-    lie as the pixels of the branch's last convolution do. Raises UsageError where there is none.
+    lie as the pixels of the branch's last convolution do. A model names in `UNDECIDING` the parts
+    that have no say in its logits. Raises UsageError where there is none.
     """
     if BRANCH not in inputs:
         raise UsageError(*NO_BRANCH)
     calls: list[_Call] = []
     alone = set(inputs) == {BRANCH}
+    undeciding = getattr(model, "UNDECIDING", ())
 
     def noted(name: str) -> Callable[[nn.Module, object, object], None]:
         def note(module: nn.Module, args: object, out: object) -> None:  # noqa: ARG001
@@ -78,6 +80,8 @@ def last_visual_layer(model: nn.Module, inputs: Mapping[str, Tensor]) -> Layer:
 
     with contextlib.ExitStack() as stack:
         for name, module in model.named_modules():
+            if name.split(".")[0] in undeciding:
+                continue
             if name and (alone or any(part.startswith(BRANCH) for part in name.split("."))):
                 stack.callback(module.register_forward_hook(noted(name)).remove)
         model.eval()

@@ -31,6 +31,9 @@ class Model(nn.Module):
     The joint head decides; the three cross-entropies are added.
     """
 
+    # what only the unimodal heads read
+    UNDECIDING = ("audio_mlp", "visual_mlp", "audio_head", "visual_head")
+
     def __init__(
         self,
         *,

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from pipelines.sources.datasets._cifar10 import CLASSES
 from tests import published
 from tests.e2e.test_docs import ROOT, commands, run
 
@@ -29,7 +30,8 @@ def reader(tmp_path):
         for i in range(12):
             published.wav(tmp_path / "my-data" / name / f"{i}.wav", 0.3, seed=20 * label + i)
             published.png(tmp_path / "my-data" / name / f"{i}.png", 20 * label + i)
-    (tmp_path / "my-sounds").mkdir()
+    for name in CLASSES:
+        published.wav(tmp_path / "my-sounds" / name / "1.wav", 0.3)
     (tmp_path / "DIR").mkdir()
     return tmp_path
 

@@ -13,7 +13,8 @@ from tests.unit.test_every_system import MODELS, built
 
 SEEING = {
     "s-cmrl": "visual.mlp", "weight-attention": "visual_mlp", "sca": "visual_mlp",
-    "cmci": "visual_mlp", "l2-act-spike-net": "features.blocks", "smlp": "visual.features.blocks",
+    "cmci": "visual_patches", "l2-act-spike-net": "features.blocks",
+    "smlp": "visual.features.blocks",
     # of 16 x 16 pixels its last two stages leave one place
     **dict.fromkeys(("resnet18-joint", "ogm-ge", "mslr", "pmr", "agm"), "net.visual.layer2"),
 }  # fmt: skip
@@ -125,6 +126,8 @@ def awake(name):
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.constant_(module.weight, 3)
             module.momentum = 1.0  # one batch makes the running means
+    if name == "sca":  # its features are what its attention lets through
+        model.visual_attention.scale = model.audio_attention.scale = 10.0
     model.train()
     with torch.no_grad():
         model(**inputs)
@@ -141,7 +144,7 @@ def test_the_last_layer_of_the_visual_branch_is_found(name):
     model, inputs, classes = awake(name)
     layer = last_visual_layer(model, inputs)
     assert layer.name == SEEING[name]
-    assert layer.size == ((4, 4) if layer.name.endswith("mlp") else (2, 2))
+    assert layer.size == ((4, 4) if layer.name.endswith(("mlp", "patches")) else (2, 2))
     before = {k: v.clone() for k, v in model.state_dict().items()}
     found = visual_maps(model, inputs, classes)
     assert found.shape == (5, *layer.size)
