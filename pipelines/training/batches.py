@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from pipelines import device as machine
 from pipelines.cache.class_counts import usable
@@ -18,6 +17,7 @@ from pipelines.errors import DataError
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.sources.clips import Clip
+from pipelines.training.readers import Readers, Request
 
 # share of the free memory that a resident split may take
 RESIDENT_SHARE = 0.4
@@ -96,9 +96,12 @@ def in_order(clips: int, batch_size: int) -> list[np.ndarray]:
 
 
 def loader(
-    split: Split, recipe: Recipe, device: torch.device
+    split: Split, recipe: Recipe, device: torch.device, readers: Readers | None = None
 ) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
-    """Return what turns lists of clip numbers into batches, resident or streamed."""
+    """Return what turns lists of clip numbers into batches, resident or streamed.
+
+    readers: the processes to stream with, if others use them too.
+    """
     needed = sum(
         len(cache) * math.prod(cache.row_shape) * cache.dtype.itemsize
         for cache in split.caches.values()
@@ -107,7 +110,8 @@ def loader(
     fits = needed <= RESIDENT_SHARE * machine.free_bytes(device)
     if wish == "yes" or (wish == "auto" and fits):
         return _resident(split, device)
-    return _streamed(split, device, recipe.runtime.num_workers or 0)
+    workers = recipe.runtime.num_workers or 0
+    return _streamed(split, device, (readers or Readers(workers)) if workers else None)
 
 
 def _azimuth(split: Split, device: torch.device) -> Tensor | None:
@@ -135,37 +139,29 @@ def _resident(split: Split, device: torch.device) -> Callable[[list[np.ndarray]]
     return batches
 
 
-class _CachedRows(Dataset[dict[str, np.ndarray]]):
-    """Reads a batch's rows in a worker process; its files are opened there."""
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def __getitem__(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
-        split = self.split
-        return {m: cache.read(split.rows[m][chosen].tolist()) for m, cache in split.caches.items()}
-
-
 def _streamed(
-    split: Split, device: torch.device, workers: int
+    split: Split, device: torch.device, readers: Readers | None
 ) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
     labels = torch.from_numpy(split.labels).to(device)
     azimuth = _azimuth(split, device)
 
+    def request(chosen: np.ndarray) -> Request:
+        return [(cache, split.rows[m][chosen]) for m, cache in split.caches.items()]
+
+    def moved(array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+        return pinned.to(device, non_blocking=True)
+
     def batches(order: list[np.ndarray]) -> Iterator[Batch]:
-        stream = DataLoader(
-            _CachedRows(split),
-            sampler=order,
-            batch_size=None,
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            pin_memory=device.type == "cuda",
-            # its own generator: the default one would be drawn from at every epoch
-            generator=torch.Generator(),
-        )
+        requests = map(request, order)
+        stream = (
+            readers.read(requests) if readers is not None
+            else ([cache.read(rows.tolist()) for cache, rows in wanted] for wanted in requests)
+        )  # fmt: skip
         for chosen, read in zip(order, stream, strict=True):
             numbers = torch.from_numpy(chosen).to(device)
-            picked = {m: torch.as_tensor(t).to(device, non_blocking=True) for m, t in read.items()}
+            picked = dict(zip(split.caches, map(moved, read), strict=True))
             rows = split.rows.get("audio")
             audio_rows = None if rows is None else torch.from_numpy(rows[chosen]).to(device)
             yield Batch(

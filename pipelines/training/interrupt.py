@@ -3,14 +3,22 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from pipelines.errors import Terminated
 
+# timeout, npm and others send one signal to the process and again to its group
+SAME_S = 1.0
+
+
+class Interrupted(Exception):
+    """A signal has asked for the end; raised where nothing is half done."""
+
 
 class Stop:
-    """Whether a signal has asked for the end; a second SIGINT does not wait for the answer."""
+    """Whether a signal has asked for the end; a second one, later, does not wait for the answer."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -24,23 +32,25 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Note SIGINT and SIGTERM instead of dying of them, until the context ends."""
-    stop = Stop()
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Note SIGINT and SIGTERM in `stop` instead of dying of them, until the context ends."""
     if threading.current_thread() is not threading.main_thread():
-        yield stop  # only the main thread gets signals
+        yield  # only the main thread gets signals
         return
+    came = 0.0
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if stop.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.signal = number
+        nonlocal came
+        if stop and time.monotonic() - came > SAME_S:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        if not stop:
+            stop.signal, came = number, time.monotonic()
 
     # a shell starts background jobs with SIGINT ignored: so it stays
     heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in heard}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """Training: one loop, resumable at every step, that selects on validation and never sees test."""
 
+import contextlib
 import json
 import math
 import time
@@ -18,12 +19,13 @@ from pipelines.models._output import Targets
 from pipelines.plan import DataPlan
 from pipelines.recipe import Recipe
 from pipelines.training import checkpoint
-from pipelines.training.batches import loader, open_split, training_order
+from pipelines.training.batches import Batch, loader, open_split, training_order
 from pipelines.training.infer import call, predict
 from pipelines.training.inputs import Inputs
-from pipelines.training.interrupt import stop_on_signals
+from pipelines.training.interrupt import Interrupted, Stop, stop_on_signals
 from pipelines.training.network import autocast_of, build_model
 from pipelines.training.optimise import learning_rate, make_optimizer
+from pipelines.training.readers import ReaderDied, Readers
 from pipelines.training.start import begin_from, frozen_parts
 
 
@@ -48,7 +50,9 @@ def train(
     settings = recipe.train
     clips = clips_of(plan)
     splits = {name: open_split(plan, clips, name) for name in ("train", "validation")}
-    batches = {name: loader(split, recipe, device) for name, split in splits.items()}
+    stop = Stop()
+    readers = Readers(recipe.runtime.num_workers or 0, stop.__bool__)
+    batches = {name: loader(split, recipe, device, readers) for name, split in splits.items()}
     inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
     model = build_model(recipe, plan, device)
     found = checkpoint.newest(run)
@@ -76,8 +80,27 @@ def train(
         }  # fmt: skip
         checkpoint.save(run, epoch, step, model, best, state)
 
+    def step(batch: Batch, epoch: int) -> Tensor:
+        targets = Targets(batch.labels, batch.azimuth_deg)
+        prepared = inputs.for_training(batch, epoch)
+        with autocast():
+            output = call(model, *prepared)
+            loss = model.loss(  # type: ignore[operator]
+                output, targets, settings.label_smoothing
+            )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if (modulate := getattr(model, "after_backward", None)) is not None:
+            modulate(output, targets)
+        if settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+        seen: Tensor = loss.detach()
+        total.add_(seen * len(batch.labels))
+        return seen
+
     try:
-        with stop_on_signals() as stop:
+        with stop_on_signals(stop), contextlib.closing(readers):
             for epoch in range(start, settings.epochs):
                 began = time.monotonic()
                 order = training_order(
@@ -86,32 +109,25 @@ def train(
                 model.train()
                 for part in frozen:
                     part.eval()  # its running means too stay as they are
-                for step, batch in enumerate(batches["train"](order[skip:]), skip):
-                    for group in optimizer.param_groups:
-                        group["lr"] = learning_rate(settings, epoch + step / len(order))
-                    targets = Targets(batch.labels, batch.azimuth_deg)
-                    prepared = inputs.for_training(batch, epoch)
-                    with autocast():
-                        output = call(model, *prepared)
-                        loss = model.loss(  # type: ignore[operator]
-                            output, targets, settings.label_smoothing
-                        )
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    if (modulate := getattr(model, "after_backward", None)) is not None:
-                        modulate(output, targets)
-                    if settings.clip_norm is not None:
-                        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-                    optimizer.step()
-                    total += loss.detach() * len(batch.labels)
-                    watch.step(epoch, step + 1, len(order), loss.detach())
+                done = skip
+                try:
+                    for batch in batches["train"](order[skip:]):
+                        for group in optimizer.param_groups:
+                            group["lr"] = learning_rate(settings, epoch + done / len(order))
+                        loss = step(batch, epoch)
+                        done += 1
+                        watch.step(epoch, done, len(order), loss)
+                        if stop:
+                            raise Interrupted
+                    on_validation = predict(
+                        model, splits["validation"], batches["validation"],
+                        inputs.for_evaluation, recipe, autocast, objective=True,
+                    )  # fmt: skip
+                except (Interrupted, ReaderDied):
+                    save(epoch, done)
                     if stop:
-                        save(epoch, step + 1)
                         stop.leave()
-                on_validation = predict(
-                    model, splits["validation"], batches["validation"],
-                    inputs.for_evaluation, recipe, autocast, objective=True,
-                )  # fmt: skip
+                    raise
                 last = len(order) - 1  # a run stopped after it goes on with no step left to do
                 record = {
                     "epoch": epoch + 1,
