@@ -18,7 +18,7 @@ from typing import Any
 
 import platformdirs
 
-from pipelines import locks, temporary
+from pipelines import locks, room, temporary
 from pipelines.errors import DataError, MachineError
 from pipelines.paths import user_path
 
@@ -70,7 +70,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, part: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -78,6 +78,8 @@ def _writing(path: Path) -> Iterator[None]:
         reads = isinstance(error, FileNotFoundError) and not _below(error.filename, path.parent)
         if error.errno is None or reads:
             raise
+        if error.errno in room.FULL:
+            raise room.lacking(path, part, error) from error
         raise MachineError(
             f"cannot write {path}: {error.strerror}",
             "free some space, or point AVSNN_HOME to a folder that is writable",
@@ -93,7 +95,7 @@ def publish(path: Path) -> Iterator[Path]:
     """
     part = temporary.beside(path)
     try:
-        with _writing(path):
+        with _writing(path, part):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
             _put(part, path)
@@ -108,7 +110,7 @@ def _below(name: object, folder: Path) -> bool:
 
 def publish_folder(made: Path, path: Path) -> None:
     """Publish a folder that stands elsewhere on the same disk; until then the old one stays."""
-    with _writing(path):
+    with _writing(path, made):
         path.parent.mkdir(parents=True, exist_ok=True)
         _put(made, path)
 
@@ -168,7 +170,7 @@ def clear_away(part: Path, path: Path) -> None:
 def publish_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with publish(path) as part:
-        part.write_text(text, encoding="utf-8")
+        room.write(part, text.encode())
 
 
 def publish_json(path: Path, content: Any) -> None:

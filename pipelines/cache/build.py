@@ -1,5 +1,6 @@
 """Build a recipe's clips and caches, each once, whatever else is running or was killed."""
 
+import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -124,7 +125,10 @@ def make_cache(
     memory = machine.memory_errors(
         f"in preparing {cache.folder.name}", "fewer runtime.num_workers, or shorter audio.seconds"
     )
-    with store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"), memory:
+    with (
+        store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"), memory,
+        _nothing_left(cache.folder),
+    ):  # fmt: skip
         if is_whole(cache):
             return
         cache.folder.mkdir(parents=True, exist_ok=True)
@@ -160,6 +164,17 @@ def make_cache(
             say(f"notice: {count} of {total} {cache.modality} sources: {text}")
         for line in reuse.sentences(found, cache.modality):
             say(line)
+
+
+@contextlib.contextmanager
+def _nothing_left(folder: Path) -> Iterator[None]:
+    """Remove a folder in which nothing was finished, where an error ends the block."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # it holds what another attempt goes on from
+            folder.rmdir()
+        raise
 
 
 def _write_split(

@@ -4,6 +4,7 @@ The rows lie contiguous: in this layout a row is read as fast as a memory map, w
 is 2-200 times slower. Contiguous data has no `fletcher32`, hence the CRC, checked at every read.
 """
 
+import math
 import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,12 @@ from typing import Any, NamedTuple, Self
 import h5py
 import numpy as np
 
-from pipelines import store
+from pipelines import room, store
 from pipelines.errors import DataError
 
 FORMAT = 2
 SOURCE_BYTES = 200  # of the table of names, unless one is longer
+TABLE_BYTES = SOURCE_BYTES + 4 + 8 + 8  # of a row: its name, CRC, and two hashes
 MAX_SOURCE_BYTES = 4096  # the longest path that Linux takes
 HINT = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
 TABLES = {"rows": "fui", "crc32": "u", "content": "u", "look": "u", "source": "S"}  # dtype kinds
@@ -48,25 +50,32 @@ def write(
     """Publish a cache file of at most `capacity` rows, in the order in which they come."""
     names: list[bytes] = []
     tables: dict[str, list[np.ndarray]] = {"crc32": [], "content": [], "look": []}
-    with store.publish(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
-        rows = file.create_dataset("rows", (capacity, *row_shape), dtype)
-        for block in blocks:
-            rows[len(names) : len(names) + len(block.names)] = block.rows
-            crc = [zlib.crc32(np.ascontiguousarray(row).data) for row in block.rows]
-            tables["crc32"].append(np.array(crc, np.uint32))
-            tables["content"].append(block.content)
-            tables["look"].append(block.look)
-            names += [_name(name) for name in block.names]
-        if not names:
-            raise DataError(f"cache {path} would have no rows", "see the clips left out above")
-        file.create_dataset(
-            "source", data=np.array(names, dtype=f"S{max(SOURCE_BYTES, *map(len, names))}")
-        )
-        for name, parts in tables.items():
-            file.create_dataset(name, data=np.concatenate(parts))
-        file.attrs["format"] = FORMAT
-        for name, value in attributes.items():
-            file.attrs[name] = value
+    needed = capacity * (math.prod(row_shape) * dtype.itemsize + TABLE_BYTES)
+    with store.publish(path) as part:
+        room.require(part, needed)
+        with room.Unfailing(part, needed) as target:
+            with h5py.File(target, "w", libver=("v110", "v110")) as file:
+                rows = file.create_dataset("rows", (capacity, *row_shape), dtype)
+                for block in blocks:
+                    rows[len(names) : len(names) + len(block.names)] = block.rows
+                    target.check()
+                    crc = [zlib.crc32(np.ascontiguousarray(row).data) for row in block.rows]
+                    tables["crc32"].append(np.array(crc, np.uint32))
+                    tables["content"].append(block.content)
+                    tables["look"].append(block.look)
+                    names += [_name(name) for name in block.names]
+                if not names:
+                    raise DataError(
+                        f"cache {path} would have no rows", "see the clips left out above"
+                    )
+                width = max(SOURCE_BYTES, *map(len, names))
+                file.create_dataset("source", data=np.array(names, dtype=f"S{width}"))
+                for name, parts in tables.items():
+                    file.create_dataset(name, data=np.concatenate(parts))
+                file.attrs["format"] = FORMAT
+                for name, value in attributes.items():
+                    file.attrs[name] = value
+            target.check()
 
 
 def _name(source: str) -> bytes:

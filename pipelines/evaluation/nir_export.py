@@ -4,6 +4,7 @@ spikingjelly's exporter knows the modules listed here and, between them, only ad
 one input. Attention, pooling by maximum and means over time have no node in it.
 """
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from pipelines import room
 from pipelines.errors import MachineError, UsageError
 from pipelines.snn.fold import Folded
 
@@ -89,16 +91,21 @@ def write_nir(network: nn.Module, example: Tensor, path: Path) -> None:
     where the packages are not there, UsageError where the exporter refuses.
     """
     try:
+        import nir
         from spikingjelly.activation_based import nir_exchange
     except ImportError as error:
         raise MachineError(
             f"NIR needs the packages nir and nirtorch: {error}", 'pip install "avsnn[nir]"'
         ) from error
     try:
-        nir_exchange.export_to_nir(network, example, path)
+        graph = nir_exchange.export_to_nir(network, example)
     except (NotImplementedError, ValueError, KeyError, torch.fx.proxy.TraceError) as error:
         said = str(error).splitlines() or [type(error).__name__]
         raise UsageError(f"spikingjelly's NIR exporter refuses the network: {said[0]}") from error
+    # to memory first: HDF5 does not survive a disk that is full
+    written = io.BytesIO()
+    nir.write(written, graph)
+    room.write(path, written.getbuffer())
 
 
 def _operations(network: nn.Module, inputs: dict[str, Tensor]) -> dict[str, set[str]]:

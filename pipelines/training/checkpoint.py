@@ -4,6 +4,7 @@
 rest (optimiser, random state, history) as a file that `torch.load(weights_only=True)` reads.
 """
 
+import io
 import pickle
 import re
 import shutil
@@ -17,7 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from pipelines import seal, store
+from pipelines import room, seal, store
 from pipelines.errors import DataError
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
@@ -36,7 +37,7 @@ def write_weights(
 ) -> None:
     """Write a safetensors file, which takes only contiguous tensors."""
     # the library's own save_file makes files that nobody but the owner may read, whatever the umask
-    path.write_bytes(to_bytes({n: t.contiguous() for n, t in weights.items()}, metadata))
+    room.write(path, to_bytes({n: t.contiguous() for n, t in weights.items()}, metadata))
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
@@ -84,7 +85,10 @@ def save(
         part.mkdir()
         write_weights(part / FILES[0], model.state_dict())
         write_weights(part / FILES[1], best)
-        torch.save(state, part / FILES[2])
+        # to memory first: on a full disk torch's own writing ends in an error of its own making
+        written = io.BytesIO()
+        torch.save(state, written)
+        room.write(part / FILES[2], written.getbuffer())
         files = {name: part / name for name in FILES}
         seal.receipt(
             part, artefact=folder.name, stage="checkpoint", made_from={"run": run.name},
