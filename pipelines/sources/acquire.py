@@ -91,8 +91,11 @@ def check(manifest: DatasetManifest) -> list[Fault]:
     """Verify what is on disk, file by file; returns what is missing, changed or not listed."""
     raw, faults = raw_folder(manifest), []
     for file in manifest.files:
+        expected = expected_here(raw, file)
         try:
-            verify(raw / file.path, expected_here(raw, file))
+            verify(raw / file.path, expected)
+            if not expected.is_hashed:
+                raise DataError(f"{raw / file.path}: its sha256 is not in recorded.json", "")
         except DataError as error:
             kind = "changed" if (raw / file.path).exists() else "missing"
             faults.append(Fault(kind, file.path, error.message))  # type: ignore[arg-type]

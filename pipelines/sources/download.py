@@ -94,6 +94,7 @@ def take_from(folder: Path, relative: str, destination: Path, expected: Expected
     if not names or relative.startswith("/"):
         raise DataError(f"{relative!r}: not a path inside a folder", "correct it in the manifest")
     source = folder.joinpath(*(plain_name(name) for name in names))
+    refuse_dead_link(source)
     if not source.is_file():
         return False
     verify(source, expected)
@@ -111,6 +112,12 @@ def take_from(folder: Path, relative: str, destination: Path, expected: Expected
     finally:
         part.unlink(missing_ok=True)
     return True
+
+
+def refuse_dead_link(path: Path) -> None:
+    """Raise DataError for a link that leads nowhere: who put it there means it to be taken."""
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to {path.readlink()}, which is not there", "mend it")
 
 
 def sync(path: Path) -> None:

@@ -32,7 +32,8 @@ class RefusedError(Exception):
 def open_url(url: str, headers: dict[str, str], timeout_s: float) -> http.client.HTTPResponse:
     """Send a GET and return the answer, whatever its status unless that is a redirect.
 
-    Raises CutError (worth another try) or RefusedError.
+    Raises CutError (worth another try) or RefusedError: so for a certificate that is
+    not trusted and for a redirect from https to http.
     """
     opener = OpenerDirector()
     for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler()):
@@ -52,11 +53,18 @@ def open_url(url: str, headers: dict[str, str], timeout_s: float) -> http.client
             seen.append(url)
             location = quote(response.headers.get("Location", ""), safe=string.punctuation)
             url = urljoin(url, location)
+            # over http anyone on the way can put another file in the place of the right one
+            if parts.scheme == "https" and urlsplit(url).scheme == "http":
+                raise RefusedError(f"redirects from https to {url[:200]}, which is not safe")
         except (ValueError, http.client.InvalidURL) as error:
             raise RefusedError(f"{url[:200]!r} is not an address ({cause_of(error)})") from error
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
-                raise RefusedError(cause_of(error)) from error
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise RefusedError(
+                    f"its certificate is not trusted ({reason.verify_message}); where that of a "
+                    "proxy is needed, name its file in SSL_CERT_FILE"
+                ) from error
             raise CutError(cause_of(error)) from error
         if url in seen:
             raise RefusedError(f"redirects in a circle, back to {url[:200]}")

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from pipelines.errors import DataError
 from pipelines.sources.acquisition import MAX_BYTES, MAX_FILES
+from pipelines.sources.download import refuse_dead_link
 from pipelines.sources.index import Index, files_in, is_plain
 from pipelines.sources.manifest import FolderSource
 
@@ -20,10 +21,11 @@ def find_folder(
     """Find a source's folder in a mirror, under its path or its name, or as the mirror itself.
 
     The mirror itself counts if it has the folder's name, or holds files of its index or any of
-    the names that such a folder has directly in it.
+    the names that such a folder has directly in it. Raises DataError for a link to nowhere.
     """
     name = PurePosixPath(path).name
     for folder in (mirror / path, mirror / name):
+        refuse_dead_link(folder)
         if folder.is_dir():
             return folder
     known = [mirror / part for part in holds]
@@ -43,6 +45,8 @@ def find_archives(mirror: Path, source: FolderSource) -> list[Path] | None:
     named = []
     for archive in source.archives:
         places = (mirror / archive.path, mirror / PurePosixPath(archive.path).name)
+        for place in places:
+            refuse_dead_link(place)
         named += [place for place in places if place.is_file()][:1]
     if source.archives and len(named) == len(source.archives):
         return named

@@ -2,10 +2,12 @@
 
 import contextlib
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -32,20 +34,29 @@ class Answer:
 
 
 class BadServer:
-    """Gives each request to a path the next of its answers, and the last one ever after."""
+    """Gives each request to a path the next of its answers, and the last one ever after.
 
-    def __init__(self) -> None:
+    certificate: a file with it and its key; the server then speaks TLS.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.answers: dict[str, list[Answer]] = {}
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self.scheme = "http"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self.scheme = "https"
 
     def url(self, path: str, *answers: Answer) -> str:
         """Put answers under a path and return its address."""
         self.answers[path] = list(answers)
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
+        return f"{self.scheme}://127.0.0.1:{self._server.server_address[1]}{path}"
 
     def ranges(self) -> list[str | None]:
         """Return the Range header of every request so far."""

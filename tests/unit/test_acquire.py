@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from pipelines import registry
+from pipelines import registry, store
 from pipelines.errors import DataError, MachineError
 from pipelines.sources import acquire
 from pipelines.sources.manifest import DatasetManifest, FileSource, FolderSource, TableSource
@@ -324,6 +324,51 @@ def test_an_unknown_hash_is_recorded_and_a_later_change_refused():
     assert sha256(first) in caught.value.message and sha256(second) in caught.value.message
     assert "recorded.json" in caught.value.hint and "--from" in caught.value.hint
     assert acquire.missing(found) == ["set/labels.gz"]
+
+
+def test_a_record_that_is_gone_is_no_clean_bill_of_health():
+    with BadServer().running() as server:
+        found = dataset(files=(file(server.url("/l", Answer(b"content"))),))
+        raw = bring(found)
+        assert acquire.check(found) == []
+        (raw / "recorded.json").unlink()
+        (fault,) = acquire.check(found)
+    assert fault.kind == "changed" and "its sha256 is not in recorded.json" in fault.said
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"a": 1}', "{", '"x"', "[" * 100_000])
+def test_a_damaged_record_is_named_and_nothing_is_overwritten(content):
+    with BadServer().running() as server:
+        found = dataset(files=(file(server.url("/l", Answer(b"content"))),))
+        raw = acquire.raw_folder(found)
+        raw.mkdir(parents=True)
+        (raw / "recorded.json").write_text(content)
+        with pytest.raises(DataError, match=r"recorded\.json is damaged"):
+            bring(found)
+    assert (raw / "recorded.json").read_text() == content and acquire.missing(found)
+
+
+def test_links_to_a_mirror_s_sources_are_followed_and_one_to_nowhere_is_named(mirror, tmp_path):
+    """What a link gives is verified like the rest; a dead one was passed over in silence."""
+    linked = tmp_path / "linked"
+    (linked / "set").mkdir(parents=True)
+    (linked / "set/labels.gz").symlink_to(mirror / "set/labels.gz")
+    (linked / "set/recordings").symlink_to(mirror / "set/recordings")
+    raw = bring(manifest(), linked)
+    assert acquire.check(manifest()) == []
+    assert not any(path.is_symlink() for path in raw.rglob("*"))
+    for name, target in (
+        ("labels.gz", "nowhere"),
+        ("labels.gz", "labels.gz"),
+        ("recordings", "no"),
+    ):
+        store.remove(raw)
+        (linked / "set" / name).unlink()
+        (linked / "set" / name).symlink_to(target)
+        with pytest.raises(DataError, match=f"{name} is a link to {target}, which is not there"):
+            bring(manifest(), linked)
+        (linked / "set" / name).unlink()
+        (linked / "set" / name).symlink_to(mirror / "set" / name)
 
 
 def test_an_unknown_archive_and_its_content_are_recorded():

@@ -16,6 +16,7 @@ from pipelines.sources.download import fetch, take_from
 from pipelines.sources.http_open import user_agent
 from pipelines.sources.verify import Expected, hash_file, verify
 from tests.unit.bad_server import Answer, BadServer
+from tests.unit.self_signed import PEM
 
 # RFC 1321, A.5, and FIPS 180-2, B.1
 ABC_MD5 = "900150983cd24fb0d6963f7d28e17f72"
@@ -408,6 +409,47 @@ def test_redirects_lead_to_the_file(server: BadServer, target: Path) -> None:
     server.url("/d", OK)
     get(server.url("/a", Answer(status=302, headers={"Location": "/b c"})), target)
     assert only_the_file(target)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    path = tmp_path / "certificate.pem"
+    path.write_text(PEM)
+    return path
+
+
+def test_a_redirect_from_https_to_http_is_refused(
+    server: BadServer, target: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sits on the way could put another file there, and without a hash it was kept."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    plain = server.url("/plain", Answer(CONTENT))
+    with BadServer(certificate).running() as safe:
+        whole = safe.url("/whole", Answer(CONTENT))
+        to_plain = safe.url("/a", Answer(status=302, headers={"Location": plain}))
+        around = safe.url("/b", Answer(status=301, headers={"Location": to_plain}))
+        for url in (to_plain, around):
+            with pytest.raises(DataError, match=r"redirects from https to http://127"):
+                fetch([url], target, Expected())
+            assert not server.requests and not target.exists()
+        up = server.url("/up", Answer(status=302, headers={"Location": whole}))
+        fetch([up], target, Expected())
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_certificate_that_is_not_trusted_is_refused_at_once(
+    target: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    waits: list[float] = []
+    with BadServer(certificate).running() as safe:
+        url = safe.url("/f", Answer(CONTENT))
+        with pytest.raises(DataError, match=r"certificate is not trusted \(self.signed") as caught:
+            fetch([url], target, Expected(), sleep=waits.append)
+        assert "SSL_CERT_FILE" in caught.value.message and not waits and not target.exists()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        fetch([url], target, Expected())
+    assert target.read_bytes() == CONTENT
 
 
 def test_a_circle_of_redirects_is_named(server: BadServer, target: Path) -> None:
