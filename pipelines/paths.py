@@ -8,7 +8,7 @@ from pipelines.errors import AvsnnError, UsageError
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, of Linux and of most other systems
 # what lies in them belongs to a stage
-OWN_FOLDERS = ("raw", "manifests", "cache", "runs", "sweeps")
+OWN_FOLDERS = ("raw", "manifests", "cache", "runs", "seen", "sweeps")
 
 
 def user_path(text: str | Path, error: type[AvsnnError] = UsageError, where: str = "") -> Path:

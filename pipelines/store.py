@@ -75,7 +75,7 @@ def _writing(path: Path, part: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # what the writer reads may be gone; what it writes is not there where nothing can be
-        reads = isinstance(error, FileNotFoundError) and not _below(error.filename, path.parent)
+        reads = isinstance(error, FileNotFoundError) and not _is_written(error.filename, path)
         if error.errno is None or reads:
             raise
         if error.errno in room.FULL:
@@ -104,8 +104,13 @@ def publish(path: Path) -> Iterator[Path]:
             remove(part)
 
 
-def _below(name: object, folder: Path) -> bool:
-    return isinstance(name, str | Path) and Path(name).is_relative_to(folder)
+def _is_written(name: object, path: Path) -> bool:
+    """Say whether a file is one that publishing a path makes: a folder above it, or its part."""
+    if not isinstance(name, str | Path):
+        return False
+    found = Path(name)
+    beside = found.relative_to(path.parent).parts if found.is_relative_to(path.parent) else ()
+    return found in path.parents or (bool(beside) and beside[0].endswith(".part"))
 
 
 def publish_folder(made: Path, path: Path) -> None:

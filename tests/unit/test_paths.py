@@ -69,7 +69,7 @@ def test_what_is_no_file_is_never_replaced(force, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("folder", ["raw", "manifests", "cache", "runs", "sweeps"])
+@pytest.mark.parametrize("folder", ["raw", "manifests", "cache", "runs", "seen", "sweeps"])
 def test_what_a_stage_keeps_is_never_written_over_not_through_a_link_either(
     force, folder, tmp_path
 ):

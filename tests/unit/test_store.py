@@ -355,3 +355,13 @@ def test_a_receipt_has_size_and_hash_of_each_file(tmp_path: Path) -> None:
     assert found["files"] == {"abc": {"bytes": 3, "sha256": hashlib.sha256(b"abc").hexdigest()}}
     assert found["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert listed(tmp_path) == ["abc", "receipt.json"]
+
+
+def test_what_a_writer_cannot_read_is_not_said_to_be_unwritable(tmp_path):
+    """A file that is missing beside the target is the reader's fault, and keeps its own name."""
+    with pytest.raises(FileNotFoundError, match="weights"), store.publish(tmp_path / "a.json"):
+        (tmp_path / "weights").read_bytes()
+    with pytest.raises(MachineError, match="cannot write /proc/x"):
+        store.publish_text(Path("/proc/x"), "")
+    with pytest.raises(MachineError, match="cannot write /proc/x/y"):
+        store.publish_text(Path("/proc/x/y"), "")
