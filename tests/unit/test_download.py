@@ -10,13 +10,13 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+import trustme
 
 from pipelines.errors import DataError, MachineError
 from pipelines.sources.download import fetch, take_from
 from pipelines.sources.http_open import user_agent
 from pipelines.sources.verify import Expected, hash_file, verify
 from tests.unit.bad_server import Answer, BadServer
-from tests.unit.self_signed import PEM
 
 # RFC 1321, A.5, and FIPS 180-2, B.1
 ABC_MD5 = "900150983cd24fb0d6963f7d28e17f72"
@@ -413,8 +413,12 @@ def test_redirects_lead_to_the_file(server: BadServer, target: Path) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    path = tmp_path / "certificate.pem"
-    path.write_text(PEM)
+    """A key for 127.0.0.1, its certificate and the authority that nobody else trusts."""
+    path, authority = tmp_path / "certificate.pem", trustme.CA()
+    path.write_bytes(
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+        + authority.cert_pem.bytes()
+    )
     return path
 
 
