@@ -60,6 +60,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
                 "excluded": excluded,
                 "leak_audit": found,
                 "remarks": remarks,
+                "protocol": _protocol(dataset, plan),
                 "classes": list(plan.manifest.classes),
                 "sha256": store.sha256(plan.clips),
             },
@@ -69,6 +70,16 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
         for line in (*remarks, *leaks.sentences(found, getattr(dataset, "GROUPS_FROM", ""))):
             say(line)
         return clips
+
+
+def _protocol(dataset: ModuleType, plan: DataPlan) -> str | None:
+    """Return the protocol that the clips are split by, which a data set may choose itself."""
+    if hasattr(dataset, "protocol_of"):
+        chosen: str = dataset.protocol_of(
+            plan.raw, **keyword_arguments(dataset.protocol_of, plan.data)
+        )
+        return chosen
+    return getattr(plan.data, "protocol", None)
 
 
 def _remarks(dataset: ModuleType, plan: DataPlan) -> list[str]:

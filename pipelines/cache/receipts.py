@@ -78,6 +78,7 @@ class ClipsReceipt(_Strict):
     excluded: dict[str, str]
     classes: list[str] | None = None
     remarks: list[str] = []
+    protocol: str | None = None
 
 
 Receipt = TypeVar("Receipt", CacheReceipt, ClipsReceipt)

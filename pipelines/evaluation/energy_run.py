@@ -37,5 +37,5 @@ def energy_of_run(
             yield by_name(*inputs.for_evaluation(batch))
 
     found = energy(model, given())
-    result = {**provenance(recipe, trained, len(chosen)), **found, "asked": samples}
+    result = {**provenance(recipe, plan, trained, len(chosen)), **found, "asked": samples}
     return results.publish(run / "energy.json", results.Energy, result)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipelines import results
-from pipelines.cache.receipts import clips_of
+from pipelines.cache.receipts import clips_of, clips_receipt
 from pipelines.errors import DataError
 from pipelines.evaluation.confusion_plot import draw_confusion
 from pipelines.evaluation.metrics import summary
@@ -37,11 +37,12 @@ def trained_model(
     return model, trained
 
 
-def provenance(recipe: Recipe, trained: dict[str, Any], n: int) -> dict[str, Any]:
+def provenance(recipe: Recipe, plan: DataPlan, trained: dict[str, Any], n: int) -> dict[str, Any]:
     """Say what every number carries: data set, protocol, seed, selection rule, n, weights."""
     data = recipe.data.model_dump(mode="json")
     return {
-        "recipe": recipe.name, "dataset": data["dataset"], "protocol": data.get("protocol"),
+        "recipe": recipe.name, "dataset": data["dataset"],
+        "protocol": clips_receipt(plan.clips).protocol,
         "seed": recipe.seed, "data_seed": data.get("seed"),
         "selection": f"{trained['rule']} (epoch {trained['selected']['epoch']})",
         "split": "test", "n": n, "weights_sha256": trained["sha256"],
@@ -60,7 +61,7 @@ def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) ->
     )  # fmt: skip
     classes = plan.manifest.classes
     result = {
-        **provenance(recipe, trained, len(split)),
+        **provenance(recipe, plan, trained, len(split)),
         "sources": {m: len(cache) for m, cache in split.caches.items()},
         **summary(found.labels, found.predictions, classes),
         "loss": found.loss,

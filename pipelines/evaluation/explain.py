@@ -182,7 +182,7 @@ def _numbers(one: Explained) -> dict[str, Any]:
     clips = [one.split.clips[i].id for i in one.chosen]
     return {
         "run": one.run.name,
-        **provenance(one.recipe, one.trained, len(one.split)),
+        **provenance(one.recipe, one.plan, one.trained, len(one.split)),
         "distance": "cosine", "embedding": one.embeddings.shape[1], **summary,
         "classes": list(one.plan.manifest.classes),
         "drawn": {"clips": min(MOST_CLIPS, len(one.split)), "seed": SEED},

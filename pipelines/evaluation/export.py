@@ -56,7 +56,7 @@ def export_run(
         clips.append(Clips(by_name(*inputs.for_evaluation(batch)), batch.labels))
     settings = _settings(recipe, plan, clips[0].inputs)
     said = {
-        **provenance(recipe, trained, len(chosen)),
+        **provenance(recipe, plan, trained, len(chosen)),
         "inputs": {name: _input(plan, recipe, name, x) for name, x in clips[0].inputs.items()},
         "classes": plan.manifest.classes,
     }

@@ -72,7 +72,7 @@ def noise_sweep(
         points.append(point)
         advance("noise", done + 1, len(levels) + 1)
     result = {
-        **provenance(recipe, trained, len(split)),
+        **provenance(recipe, plan, trained, len(split)),
         "noise": noise.model_dump(mode="json"),
         "noisy_inputs": [m for m, on in (("audio", on_audio), ("visual", on_visual)) if on],
         "points": points,

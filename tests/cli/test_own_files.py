@@ -137,3 +137,12 @@ def test_a_name_that_is_not_utf8_is_left_out_counted_and_named(many):
     assert "left out: 1 of 120\n" in said.err
     assert "cat/caf\\xe9: its name is not UTF-8" in said.err
     assert "prepare: hit" in many("prepare").err
+
+
+def test_a_number_carries_the_protocol_that_auto_stood_for(mine):
+    assert mine("train").code == 0
+    said = in_process(mine.home, "evaluate", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["protocol"] == "random"
+    (receipt,) = (mine.home / "manifests").glob("*.receipt.json")
+    assert json.loads(receipt.read_text())["protocol"] == "random"

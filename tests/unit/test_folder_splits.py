@@ -58,6 +58,8 @@ def test_a_column_split_is_the_split_in_any_spelling(tmp_path):
     wanted = ["train", "train", "validation", "test", "test", "validation"]
     assert [c.split for c in sorted(found, key=lambda c: c.audio)] == wanted * 2
     assert said(root, "auto") == ["split: given by the column split of clips.csv"]
+    assert folder.protocol_of(root) == "given"
+    assert folder.protocol_of(root, protocol="grouped") == "grouped"
     for protocol in ("random", "grouped"):
         (notice,) = said(root, protocol)
         assert "notice" in notice and "not used" in notice and protocol in notice

@@ -19,14 +19,12 @@ def sides(
 ) -> dict[str, str]:  # fmt: skip
     """Return the split of each clip by its name. known: its group, "" where nothing says one."""
     groups = {name: group or name for name, group in known.items()}
-    taken = protocol
-    if protocol in ("auto", "given"):
-        if not is_table and (below := _below_classes(found)):
-            raise DataError(
-                f"{raw}: splits stand below the classes, such as {below[0]}",
-                f"put them above (train/dog/…), or {ANEW}",
-            )
-        taken = "given" if protocol == "given" or any(e.split for e in found) else "random"
+    taken = taken_of(found, protocol)
+    if protocol in ("auto", "given") and not is_table and (below := _below_classes(found)):
+        raise DataError(
+            f"{raw}: splits stand below the classes, such as {below[0]}",
+            f"put them above (train/dog/…), or {ANEW}",
+        )
     if taken == "given":
         return _given(found, groups, labels, validation_share, seed)
     if taken == "grouped" and len(set(groups.values())) == len(groups):
@@ -41,6 +39,13 @@ def sides(
     validation = _chosen(rest, whole, labels, validation_share, seed, "validation")
     splits = dict.fromkeys(rest, "train") | dict.fromkeys(validation, "validation")
     return splits | dict.fromkeys(test, "test")
+
+
+def taken_of(found: Sequence[Entry], protocol: Protocol) -> Protocol:
+    """Return what "auto" stands for: the split that the data bring, else a random one."""
+    if protocol != "auto":
+        return protocol
+    return "given" if any(entry.split for entry in found) else "random"
 
 
 def remarks(found: Sequence[Entry], protocol: Protocol, table: Path | None) -> list[str]:

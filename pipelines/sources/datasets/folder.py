@@ -92,6 +92,11 @@ def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
     return tuple(names)
 
 
+def protocol_of(raw: Path, *, table: str | None = None, protocol: Protocol = "auto") -> str:
+    """Return the protocol that the clips are split by: what "auto" stands for."""
+    return protocols.taken_of(_entries(raw, table), protocol)
+
+
 def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = None) -> list[str]:
     """Say what is not read, and which split is taken. protocol: None says nothing of the split."""
     listed = tables.find(raw, table)
