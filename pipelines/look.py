@@ -26,8 +26,8 @@ def one_look() -> Iterator[None]:
 
 @contextlib.contextmanager
 def anew() -> Iterator[None]:
-    """Answer from the disk within this block, and leave what is remembered as it is."""
-    token = _seen.set(None)
+    """Answer from the disk within this block, once each, and leave what is remembered as it is."""
+    token = _seen.set({})
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 """A folder of the user's is looked at once a command, and no change of it is missed."""
 
+import functools
 import re
 from collections import Counter
 
@@ -158,3 +159,18 @@ def test_noise_is_put_on_no_other_sound_than_the_network_was_tested_on(mine):
         with pytest.raises(DataError, match=rf"{tested.audio}: has changed since .*, as 1 of"):
             stages.noise_eval(recipe, run, recipe.noise, Quiet())
     assert not list(run.glob("noise-*.json"))
+
+
+def test_a_folder_is_walked_once_for_all_that_ask_what_it_holds(mine, monkeypatch):
+    walks, entries = [], folder.files.entries
+
+    @functools.wraps(entries)
+    def counted(root):
+        walks.append(root)
+        return entries(root)
+
+    monkeypatch.setattr(folder.files, "entries", counted)
+    with one_look():
+        stages.prepare(opened(mine), Quiet())
+    # the plan; then whether it still holds, after the clips were listed and after each cache
+    assert len(walks) == 4

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.errors import DataError
+from pipelines.look import look
 from pipelines.signal.decode import read_wav
 from pipelines.signal.pictures import read_picture
 from pipelines.signal.video import Pick, read_frames, read_sound
@@ -101,9 +102,9 @@ def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = 
     """Say what is not read, and which split is taken. protocol: None says nothing of the split."""
     listed = tables.find(raw, table)
     if listed is not None:
-        found, said = tables.read(raw, listed), tables.remarks(listed)
+        found, said = look(tables.read, raw, listed), tables.remarks(listed)
     else:
-        found, ignored = files.entries(raw)
+        found, ignored = look(files.entries, raw)
         said = _kinds_not_read(ignored)
     return said + (protocols.remarks(found, protocol, listed) if protocol else [])
 
@@ -154,8 +155,9 @@ def video(raw: Path, source: str, *, pick: Pick, frames: int, pick_seed: int) ->
 
 
 def _entries(raw: Path, table: str | None) -> list[files.Entry]:
+    # one walk a look, for all that ask what the folder holds
     listed = tables.find(raw, table)
-    return tables.read(raw, listed) if listed is not None else files.entries(raw)[0]
+    return look(tables.read, raw, listed) if listed is not None else look(files.entries, raw)[0]
 
 
 def _check_classes(found: Sequence[files.Entry], labels: Sequence[str]) -> None:
