@@ -21,8 +21,8 @@ from avsnn_cli.options import (
     overrides,
 )  # fmt: skip
 from avsnn_cli.render import Reporter, emit, table
+from pipelines.disk.paths import user_path
 from pipelines.errors import RecipeError
-from pipelines.paths import user_path
 
 app = typer.Typer(
     name="avsnn", no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False,
@@ -35,7 +35,7 @@ app.add_typer(cache, name="cache")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from pipelines.store import versions
+        from pipelines.disk.store import versions
 
         emit(None, as_json=False, text=f"avsnn {versions().get('avsnn', 'unknown')}")
         raise typer.Exit

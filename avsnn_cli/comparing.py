@@ -12,11 +12,12 @@ from typing import Any
 from avsnn_cli.formats import laid_out
 from avsnn_cli.render import Reporter
 from pipelines import device as machine
-from pipelines import stages, store, sweep
+from pipelines.disk import store
+from pipelines.disk.paths import check_target
 from pipelines.errors import AvsnnError, DataError, UsageError
-from pipelines.evaluation import compare as comparing
-from pipelines.paths import check_target
-from pipelines.plan import run_folder
+from pipelines.plan.plan import run_folder
+from pipelines.reports import compare as comparing
+from pipelines.runs import stages, sweep
 
 SAVING_S = 30  # what a process has to save its state when it is stopped
 DOA_COLUMNS = (
@@ -163,8 +164,8 @@ def report(
     are left out, and said. Raises DataError if none is left, UsageError for a file that is there
     and is no report, unless force.
     """
-    from pipelines.evaluation.html_page import is_ours
-    from pipelines.evaluation.report import page
+    from pipelines.reports.html_page import is_ours
+    from pipelines.reports.report import page
 
     folders = sorted({folder.resolve() for folder in _folders(names)}, key=lambda f: (f.name, f))
     file = output or store.home() / "reports" / f"{_report_name(names)}.html"

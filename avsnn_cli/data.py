@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from avsnn_cli.render import Reporter
-from pipelines import plan, registry, stages
-from pipelines import recipe as recipes
+from pipelines import registry
 from pipelines.cache import class_counts
+from pipelines.download import acquire
+from pipelines.download import manifest as manifests
+from pipelines.download.acquire import Fault
+from pipelines.download.manifest import DatasetManifest
 from pipelines.errors import AvsnnError, DataError, RecipeError, UsageError
-from pipelines.recipe import Recipe
-from pipelines.sources import acquire
-from pipelines.sources import manifest as manifests
-from pipelines.sources.acquire import Fault
-from pipelines.sources.manifest import DatasetManifest
+from pipelines.plan import plan
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.recipe import Recipe
+from pipelines.runs import stages
 
 SHOWN_FAULTS = 20
 

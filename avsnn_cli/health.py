@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pipelines import device, locks, store, temporary
+from pipelines import device
+from pipelines.disk import locks, store, temporary
 from pipelines.errors import MachineError
 
 Finding = dict[str, Any]

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avsnn_cli.render import table
-from pipelines import registry, store
+from pipelines import registry
+from pipelines.disk import store
 from pipelines.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from pipelines.sources.size import Amount, Size
+    from pipelines.download.size import Amount, Size
 
 Rows = list[dict[str, Any]]
 
@@ -29,8 +30,8 @@ def everything(kind: str | None) -> dict[str, Rows]:
 
 def datasets() -> Rows:
     """List datasets with access, size and what is on disk."""
-    from pipelines.sources import manifest as manifests
-    from pipelines.sources.acquire import missing, size
+    from pipelines.download import manifest as manifests
+    from pipelines.download.acquire import missing, size
 
     rows = []
     for name in registry.names("dataset"):
@@ -53,7 +54,7 @@ def _modules(kind: str) -> Rows:
 
 def recipes() -> Rows:
     """List the bundled recipes with their first comment line."""
-    from pipelines.recipe import bundled_names
+    from pipelines.recipe.recipe import bundled_names
 
     rows = []
     for name in bundled_names():
@@ -79,10 +80,10 @@ def runs() -> Rows:
 
 
 def _accuracy(path: Path) -> str:
-    from pipelines import results
+    from pipelines.results import run_files
 
     try:
-        return f"{results.read(path, results.Evaluation)['accuracy']:.2%}"
+        return f"{run_files.read(path, run_files.Evaluation)['accuracy']:.2%}"
     except DataError:
         return "damaged"  # one bad file does not hide the other runs
 

@@ -11,9 +11,10 @@ from types import FrameType
 
 from avsnn_cli import screen
 from pipelines import device as machine
-from pipelines import registry, store
+from pipelines import registry
+from pipelines.disk import store
+from pipelines.disk.look import one_look
 from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
-from pipelines.look import one_look
 
 OWN = ("avsnn_cli", "pipelines")
 MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.disk.paths import user_path
 from pipelines.errors import UsageError
-from pipelines.paths import user_path
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a bundled name.")]
 RunName = Annotated[

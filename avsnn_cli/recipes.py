@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import recipe as recipes
-from pipelines import registry, store
+from pipelines import registry
+from pipelines.disk import store
+from pipelines.disk.paths import check_target, user_path
 from pipelines.errors import MachineError, RecipeError
-from pipelines.paths import check_target, user_path
+from pipelines.recipe import recipe as recipes
 
 
 def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:

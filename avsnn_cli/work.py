@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from avsnn_cli.render import Reporter, percent, table
-from pipelines import recipe as recipes
-from pipelines import registry, stages
+from pipelines import registry
 from pipelines.errors import UsageError
-from pipelines.recipe import Recipe
-from pipelines.status import status
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.recipe import Recipe
+from pipelines.runs import stages
+from pipelines.runs.status import status
 
 __all__ = ["status"]
 

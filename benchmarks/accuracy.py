@@ -15,9 +15,10 @@ from typing import Any
 
 from avsnn_cli.render import Reporter
 from pipelines import device as machine
-from pipelines import recipe as recipes
-from pipelines import stages, store
-from pipelines.evaluation.metrics import mean_sd
+from pipelines.disk import store
+from pipelines.recipe import recipe as recipes
+from pipelines.results.metrics import mean_sd
+from pipelines.runs import stages
 
 SYSTEMS = (
     "spoken_digits_av/s_cmrl",

@@ -7,15 +7,15 @@ import torch
 from numpy.typing import NDArray
 
 from pipelines import device as machine
-from pipelines import recipe as recipes
 from pipelines.cache.receipts import clips_of
+from pipelines.datasets import array_sim
 from pipelines.evaluation.evaluate import doa_summary
 from pipelines.features import gcc_phat
-from pipelines.plan import plan_data
+from pipelines.plan.plan import plan_data
+from pipelines.recipe import recipe as recipes
 from pipelines.signal.arrays import azimuth_of, circle, peak_lags, srp_phat
 from pipelines.signal.noise import add_noise, noise_keys
 from pipelines.snn.doa import errors
-from pipelines.sources.datasets import array_sim
 from pipelines.training.batches import open_split
 from pipelines.training.inputs import Inputs
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
-from pipelines.evaluation.plot_style import write
+from pipelines.figures.noise_plot import NoiseCurve, draw_noise
+from pipelines.figures.plot_style import write
 
 ROOT = Path(__file__).parent.parent
 LABELS = {

@@ -13,9 +13,9 @@ import soundfile
 import torch
 from interleaved import interleaved
 
-from pipelines.cache.decode import Reading
-from pipelines.cache.decoded import batches
+from pipelines.cache.batching import batches
 from pipelines.cache.rows import Block, write
+from pipelines.cache.source_reader import Reading
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.features import stft
 from pipelines.signal.resample import resample

@@ -18,7 +18,7 @@ from start import measure_start
 from step import measure_levers, measure_step
 
 from pipelines import device as machine
-from pipelines import store
+from pipelines.disk import store
 
 RESULTS = Path(__file__).parent / "results"
 MEASURES = {

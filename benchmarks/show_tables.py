@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.evaluation.comparison_plots import draw_noise_curves, short_names
-from pipelines.evaluation.plot_style import write
+from pipelines.figures.plot_style import write
+from pipelines.reports.comparison_plots import draw_noise_curves, short_names
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE, IMAGES = ROOT / "benchmarks/results", ROOT / "docs/results.md", ROOT / "docs/images"

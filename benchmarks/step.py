@@ -13,9 +13,9 @@ from interleaved import interleaved
 from torch import Tensor, nn
 
 from pipelines import device as machine
-from pipelines.models._output import Targets
+from pipelines.ann.output import Targets
 from pipelines.models.s_cmrl import Model
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 BATCH, SIDE, T = 8, 128, 4
 

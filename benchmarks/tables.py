@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from array_peak import measure_peaks
 
 from pipelines import device as machine
-from pipelines import store
-from pipelines.sources import acquire, manifest
+from pipelines.disk import store
+from pipelines.download import acquire, manifest
 
 RESULTS = Path(__file__).parent / "results"
 # a quarter of the recipes' steps and a third of their test pairs: an hour on two cores

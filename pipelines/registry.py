@@ -14,7 +14,7 @@ from types import ModuleType
 from pipelines.errors import UsageError
 
 PACKAGES = {
-    "dataset": "pipelines.sources.datasets",
+    "dataset": "pipelines.datasets",
     "feature": "pipelines.features",
     "model": "pipelines.models",
 }

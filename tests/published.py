@@ -9,9 +9,9 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from pipelines.sources.clips import SPLITS, Clip
-from pipelines.sources.datasets import _urbansound
-from pipelines.sources.datasets.urbansound8k import COLUMNS
+from pipelines.clips.clips import SPLITS, Clip
+from pipelines.datasets import _urbansound
+from pipelines.datasets.urbansound8k import COLUMNS
 
 
 def wav(path: Path, seconds: float = 0.1, rate_hz: int = 8000, seed: int = 0) -> None:

@@ -1,0 +1,1 @@
+"""Blocks without spikes, and what every network returns."""

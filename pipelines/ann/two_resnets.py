@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.ann.output import Output
 from pipelines.ann.resnet import ResNet18
-from pipelines.models._output import Output
 
 Width = Annotated[int, Field(ge=1, le=1024, description="channels of each ResNet-18's first stage")]
 

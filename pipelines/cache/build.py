@@ -11,18 +11,19 @@ import numpy as np
 import torch
 
 from pipelines import device as machine
-from pipelines import registry, seal, store
+from pipelines import registry
 from pipelines.cache import class_counts, excluded_share, reuse
-from pipelines.cache.decode import Reading
-from pipelines.cache.decoded import batches
+from pipelines.cache.batching import batches
 from pipelines.cache.receipts import are_clips_whole, clips_of, clips_receipt_path, is_whole
 from pipelines.cache.rows import Block, Rows, write
+from pipelines.cache.source_reader import Reading
 from pipelines.cache.workers import decode_all, worker_count
+from pipelines.clips import class_names, in_place, leaks
+from pipelines.clips.clips import SPLITS, Clip, write_clips
+from pipelines.disk import seal, store
 from pipelines.errors import DataError
-from pipelines.plan import CachePlan, DataPlan, extract_arguments
-from pipelines.signature import keyword_arguments
-from pipelines.sources import class_names, in_place, leaks
-from pipelines.sources.clips import SPLITS, Clip, write_clips
+from pipelines.plan.plan import CachePlan, DataPlan, extract_arguments
+from pipelines.recipe.settings_from_signature import keyword_arguments
 
 Say = Callable[[str], None]
 Advance = Callable[[str, int, int], None]

@@ -7,10 +7,10 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 
 from pipelines.cache.receipts import clips_of, clips_receipt, excluded
+from pipelines.clips.clips import SPLITS, Clip
 from pipelines.errors import DataError
-from pipelines.faults import printable
-from pipelines.plan import CachePlan, DataPlan
-from pipelines.sources.clips import SPLITS, Clip
+from pipelines.plan.plan import CachePlan, DataPlan
+from pipelines.recipe.messages import printable
 
 SHOWN = 20
 WIDTH = 80

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.errors import DataError
-from pipelines.plan import DataPlan
+from pipelines.plan.plan import DataPlan
 
 SETTING = "data.max_excluded_share"
 SHOWN = 5

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipelines import store
 from pipelines.cache.receipts import CacheReceipt, read_receipt
+from pipelines.disk import store
 from pipelines.errors import DataError
 
 Rows = list[dict[str, Any]]

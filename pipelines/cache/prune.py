@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines import claims, locks, store, temporary
+from pipelines.cache import claims
 from pipelines.cache.housekeeping import size
+from pipelines.clips.clips import SPLITS
+from pipelines.disk import locks, store, temporary
 from pipelines.errors import LockedError, MachineError
-from pipelines.sources.clips import SPLITS
 
 Say = Callable[[str], None]
 PLACES = ("raw", "manifests", "cache", "runs", "sweeps", "reports")

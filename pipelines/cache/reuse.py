@@ -1,6 +1,6 @@
 """The second half of the leak audit: equal sounds and images under different names.
 
-The first half (`pipelines.sources.leaks`) goes by what the dataset says of its clips; this one by
+The first half (`pipelines.clips.leaks`) goes by what the dataset says of its clips; this one by
 what was decoded.
 """
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 import h5py
 import numpy as np
 
-from pipelines import room, store
+from pipelines.disk import room, store
 from pipelines.errors import DataError
 
 FORMAT = 2

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.cache.decode import Decoded, Reading, Refused, decode
+from pipelines.cache.source_reader import Decoded, Reading, Refused, decode
 
 AHEAD = 32  # sources a thread may be ahead of the one that writes
 BYTES_AHEAD = 1 << 28  # decoded and not yet taken, of all threads together

@@ -1,0 +1,1 @@
+"""A trained run in; its results on the test set out."""

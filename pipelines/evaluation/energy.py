@@ -18,8 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from pipelines.errors import UsageError
 from pipelines.snn.dsln import FrameLinear
-from pipelines.snn.leaky import Leaky
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
+from pipelines.snn.snntorch_leaky import Leaky
 
 LABEL = "theoretical, compute-only"
 PICOJOULES = {"float32": {"mac": 4.6, "ac": 0.9}, "int8": {"mac": 0.23, "ac": 0.03}}

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines import results
 from pipelines.cache.receipts import clips_of
 from pipelines.evaluation.energy import energy
 from pipelines.evaluation.evaluate import provenance, trained_model
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
+from pipelines.results import run_files
 from pipelines.training.batches import evenly, loader, open_split
 from pipelines.training.infer import by_name
 from pipelines.training.inputs import Inputs
@@ -38,4 +38,4 @@ def energy_of_run(
 
     found = energy(model, given())
     result = {**provenance(recipe, plan, trained, len(chosen)), **found, "asked": samples}
-    return results.publish(run / "energy.json", results.Energy, result)
+    return run_files.publish(run / "energy.json", run_files.Energy, result)

@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipelines import results
 from pipelines.cache.receipts import clips_of, clips_receipt
 from pipelines.errors import DataError
-from pipelines.evaluation.confusion_plot import draw_confusion
-from pipelines.evaluation.metrics import summary
-from pipelines.evaluation.plot_style import write
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
+from pipelines.figures.confusion_plot import draw_confusion
+from pipelines.figures.plot_style import write
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
+from pipelines.results import run_files
+from pipelines.results.metrics import summary
 from pipelines.snn.doa import Errors
 from pipelines.training import checkpoint
 from pipelines.training.batches import loader, open_split
@@ -30,7 +30,7 @@ def trained_model(
     """Load a run's selected weights; returns the network and what `trained.json` says of them."""
     if not (run / "trained.json").exists():
         raise DataError(f"{run} is not trained", "avsnn train RECIPE finishes it")
-    trained = results.read(run / "trained.json", results.Trained)
+    trained = run_files.read(run / "trained.json", run_files.Trained)
     model = build_model(recipe, plan, device)
     weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
     checkpoint.put_weights(model, weights, run / "best.safetensors")
@@ -72,7 +72,7 @@ def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) ->
     }
     title = _title(recipe, result)
     write(draw_confusion(result["confusion"], classes, title), run / "confusion.png")
-    return results.publish(run / "eval.json", results.Evaluation, result)
+    return run_files.publish(run / "eval.json", run_files.Evaluation, result)
 
 
 def directions(found: Predictions, clips: list[Any]) -> dict[str, Any]:

@@ -13,19 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipelines import registry, store
+from pipelines import registry
 from pipelines.cache.receipts import clips_of
+from pipelines.disk import store
 from pipelines.errors import UsageError
-from pipelines.evaluation import explain_plots as plots
 from pipelines.evaluation.cam import Layer, last_visual_layer, visual_maps
-from pipelines.evaluation.compare import differing
 from pipelines.evaluation.distances import cosine_distances, distances, sorted_by_class
 from pipelines.evaluation.evaluate import provenance, trained_model
-from pipelines.evaluation.plot_style import write
 from pipelines.evaluation.rasters import Raster, rasters
-from pipelines.plan import DataPlan, of_a_run
-from pipelines.recipe import Recipe, by_path
-from pipelines.results import Explanation, Trained, publish, read
+from pipelines.figures import explain_plots as plots
+from pipelines.figures.plot_style import write
+from pipelines.plan.plan import DataPlan, of_a_run
+from pipelines.recipe.recipe import Recipe, by_path
+from pipelines.reports.compare import differing
+from pipelines.results.run_files import Explanation, Trained, publish, read
 from pipelines.signal.crops import centre_crop
 from pipelines.training.batches import Batch, Split, evenly, in_order, loader, open_split
 from pipelines.training.infer import by_name, call

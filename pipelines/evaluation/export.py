@@ -15,16 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipelines import registry, store
+from pipelines import registry
 from pipelines.cache.receipts import cache_receipt, clips_of
+from pipelines.disk import store
 from pipelines.errors import AvsnnError
 from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.export_check import Clips, checked, floats, rounded, same
 from pipelines.evaluation.exported import DESCRIPTION, FORMAT, NIR, VERSION, WEIGHTS, load
 from pipelines.evaluation.nir_export import not_carried, refusal, write_nir
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
-from pipelines.signature import keyword_only
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.settings_from_signature import keyword_only
 from pipelines.snn.dsln import DSLN, VariantLayerNorm
 from pipelines.snn.fold import Norm, folded
 from pipelines.training.batches import evenly, in_order, loader, open_split

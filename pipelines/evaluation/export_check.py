@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output
 from pipelines.errors import AvsnnError, UsageError
-from pipelines.models._output import Output
 from pipelines.snn.fold import apart
 
 TOLERANCE = 1e-10

@@ -15,11 +15,12 @@ from pydantic import ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from pipelines import registry, store
+from pipelines import registry
+from pipelines.disk import store
 from pipelines.errors import AvsnnError, DataError
-from pipelines.faults import printable
-from pipelines.schema_faults import plain_words
-from pipelines.signature import Section, keyword_arguments, settings_model
+from pipelines.recipe.messages import printable
+from pipelines.recipe.schema_messages import plain_words
+from pipelines.recipe.settings_from_signature import Section, keyword_arguments, settings_model
 from pipelines.snn.dsln import DSLN, FrameLinear
 from pipelines.snn.fold import Folded, Layer, Norm
 

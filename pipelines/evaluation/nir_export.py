@@ -14,7 +14,7 @@ from spikingjelly.activation_based import layer, neuron, surrogate
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from pipelines import room
+from pipelines.disk import room
 from pipelines.errors import MachineError, UsageError
 from pipelines.snn.fold import Folded
 

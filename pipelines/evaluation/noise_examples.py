@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.evaluation.explain_plots import as_picture
-from pipelines.evaluation.plot_style import (
+from pipelines.figures.explain_plots import as_picture
+from pipelines.figures.plot_style import (
     COLUMN_INCHES,
     MUTED,
     headline,

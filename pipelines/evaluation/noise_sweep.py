@@ -15,20 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines import registry, results, store
+from pipelines import registry
 from pipelines.cache.receipts import clips_of
+from pipelines.clips.clips import Clip
+from pipelines.disk import store
 from pipelines.errors import UsageError
 from pipelines.evaluation.evaluate import doa_summary, provenance, trained_model
-from pipelines.evaluation.metrics import wilson_interval
-from pipelines.evaluation.names import noise_result
 from pipelines.evaluation.noise_examples import MOST_LEVELS, Rows, draw_examples, unscaled
-from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
-from pipelines.evaluation.plot_style import write
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
-from pipelines.recipe_noise import Noise
+from pipelines.figures.noise_plot import NoiseCurve, draw_noise
+from pipelines.figures.plot_style import write
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.noise import Noise
+from pipelines.recipe.recipe import Recipe
+from pipelines.results import run_files
+from pipelines.results.metrics import wilson_interval
+from pipelines.results.noise_files import noise_result
 from pipelines.signal.noise import add_noise, noise_keys
-from pipelines.sources.clips import Clip
 from pipelines.training.batches import Batch, evenly, loader, open_split
 from pipelines.training.infer import predict
 from pipelines.training.inputs import Inputs
@@ -145,4 +147,4 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
     write(draw_noise([curve(result, label, classes)], title), stem.with_suffix(".png"))
-    results.publish(stem.with_suffix(".json"), results.NoiseSweep, result)
+    run_files.publish(stem.with_suffix(".json"), run_files.NoiseSweep, result)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines.evaluation.cam import batch_size
-from pipelines.snn.leaky import Leaky
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
+from pipelines.snn.snntorch_leaky import Leaky
 
 MOST_NEURONS = 64
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from pipelines import registry
-from pipelines.cache.decode import Reading, Refused, decode
-from pipelines.cache.decoded import batches
+from pipelines.cache.batching import batches
+from pipelines.cache.source_reader import Reading, Refused, decode
 from pipelines.errors import DataError, UsageError
 from pipelines.evaluation.evaluate import trained_model
-from pipelines.plan import CachePlan, DataPlan, extract_arguments
-from pipelines.recipe import Recipe
+from pipelines.plan.plan import CachePlan, DataPlan, extract_arguments
+from pipelines.recipe.recipe import Recipe
 from pipelines.snn.doa import decode as decode_azimuth
 from pipelines.training.batches import Batch
 from pipelines.training.infer import call

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pipelines.errors import UsageError
 from pipelines.features.event_frames import BinBy, histogram
-from pipelines.signal.events import EventBatch
+from pipelines.readers.events import EventBatch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.signal.events import EventBatch
+from pipelines.readers.events import EventBatch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,8 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.ann.two_resnets import TwoResNets, Width
-from pipelines.models._output import Output, Targets, cross_entropy
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("alpha",)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets, cross_entropy
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.models.s_cmrl import Neuron
 from pipelines.snn import tokens
 from pipelines.snn.feed_forward import FeedForward

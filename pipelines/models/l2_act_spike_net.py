@@ -15,11 +15,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.models._output import Output, Targets
 from pipelines.snn.count_loss import CountTarget, count_loss
-from pipelines.snn.leaky import Leaky, LeakyNeuron
 from pipelines.snn.residual_block import Order, ResidualBlock, SpikingConv
+from pipelines.snn.snntorch_leaky import Leaky, LeakyNeuron
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("stem", "head_current", "logit_scale", "count_target", "neuron")

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.ann.two_resnets import TwoResNets, Width
-from pipelines.models._output import Output, Targets, cross_entropy
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 # as the code of AGM's authors has them for CREMA-D

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.ann.two_resnets import TwoResNets, Width
-from pipelines.models._output import Output, Targets, cross_entropy
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ()

@@ -15,13 +15,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets, TetShare, class_loss
-from pipelines.signature import Section
+from pipelines.ann.output import Output, Targets, TetShare, class_loss
+from pipelines.recipe.settings_from_signature import Section
 from pipelines.snn import tokens
 from pipelines.snn.alignment import instance_alignment, supervised_alignment
 from pipelines.snn.attention import CrossModalResidual, HeadLayout, SpikingAttention, Which
 from pipelines.snn.feed_forward import FeedForward
-from pipelines.snn.neurons import LIF, Gradient
+from pipelines.snn.lif import LIF, Gradient
 from pipelines.snn.patch_splitting import PatchSplitting
 from pipelines.snn.tokens import Size
 

@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.errors import UsageError
-from pipelines.models._output import Output, Targets, cross_entropy
 from pipelines.models.s_cmrl import Neuron
 from pipelines.snn import tokens
 from pipelines.snn.attention import SpikingAttention

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets
+from pipelines.ann.output import Output, Targets
 from pipelines.models.spikslc_net import joint_loss, microphones_of, streams
 from pipelines.snn.doa import BINS
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.models._output import Output, Targets
 from pipelines.models.spikslc_net import joint_loss
 from pipelines.snn.doa import BINS
 

@@ -15,13 +15,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets
 from pipelines.models import l2_act_spike_net as visual_net
 from pipelines.models import smlp_audio as audio_net
-from pipelines.models._output import Output, Targets
 from pipelines.models.l2_act_spike_net import Counted, Rate, SpikeCountHead, TimeSteps, unit
-from pipelines.signature import Section, keyword_arguments
+from pipelines.recipe.settings_from_signature import Section, keyword_arguments
 from pipelines.snn.count_loss import count_loss
-from pipelines.snn.leaky import LeakyNeuron
+from pipelines.snn.snntorch_leaky import LeakyNeuron
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("hidden", "projection", "correct_rate", "incorrect_rate", "count_target", "neuron")

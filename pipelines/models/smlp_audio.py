@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.models._output import Output, Targets
 from pipelines.models.l2_act_spike_net import (
     L2,
     Counted,
@@ -25,8 +25,8 @@ from pipelines.models.l2_act_spike_net import (
     encode,
 )
 from pipelines.snn.count_loss import count_loss
-from pipelines.snn.leaky import LeakyNeuron
 from pipelines.snn.residual_block import SpikingConv
+from pipelines.snn.snntorch_leaky import LeakyNeuron
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("width", "frames", "dropout", "head_current", "logit_scale", "count_target", "neuron")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets, TetShare, class_loss
+from pipelines.ann.output import Output, Targets, TetShare, class_loss
 from pipelines.models.s_cmrl import Neuron
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.feed_forward import FeedForward

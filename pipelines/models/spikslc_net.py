@@ -21,13 +21,13 @@ from pydantic import Field
 from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.errors import UsageError
-from pipelines.models._output import Output, Targets, cross_entropy
-from pipelines.signature import Section
+from pipelines.recipe.settings_from_signature import Section
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.doa import BINS, likelihood_loss
 from pipelines.snn.dsln import DSLN, Norm, fold_before, norm_of
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("heads", "scale", "hidden_ratio", "variance_frames")

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets, cross_entropy
+from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.models.s_cmrl import Neuron
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.patch_splitting import PatchSplitting

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.signal.events import Events
+from pipelines.readers.events import Events
 
 FILTER_SECONDS = 0.064  # by then the lowest filter that is used has died away
 FFT_STEP = 512

@@ -6,7 +6,7 @@ No noise, no refractory time, no mismatch between pixels: a twin for tests and f
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.signal.events import Events
+from pipelines.readers.events import Events
 
 TINY = 1e-9  # a move by exactly k thresholds is k events, whatever the last bit says
 

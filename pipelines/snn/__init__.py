@@ -1,0 +1,1 @@
+"""Spiking blocks: neurons, attention, norms and losses, as functions of whole sequences."""

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-from pipelines.snn.precision import widened
+from pipelines.ann.precision import widened
 
 
 def instance_alignment(audio: Tensor, visual: Tensor, temperature: float) -> Tensor:

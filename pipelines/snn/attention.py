@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 Axis = Literal["space", "time"]
 HeadLayout = Literal["per-head", "scrambled"]

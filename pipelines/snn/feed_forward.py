@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from pipelines.snn.attention import SpikingLinear
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 
 class FeedForward(nn.Module):

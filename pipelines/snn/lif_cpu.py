@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pipelines.snn.precision import wide_dtype
+from pipelines.ann.precision import wide_dtype
 
 # values (T times columns) worked on at a time; measured: smaller pieces stay in the cache but pay
 # more for starting each operator than they save, larger ones stream everything through memory
@@ -21,7 +21,7 @@ PIECE = 1 << 19
 
 
 class Neuron(NamedTuple):
-    """The constants of `pipelines.snn.neurons.LIF`; cut and detach_reset shape the gradient."""
+    """The constants of `pipelines.snn.lif.LIF`; cut and detach_reset shape the gradient."""
 
     tau: float
     v_threshold: float
@@ -82,7 +82,7 @@ def _gradient(
 
 
 class LifSequence(torch.autograd.Function):
-    """See `pipelines.snn.neurons.LIF` for the equations and the arguments.
+    """See `pipelines.snn.lif.LIF` for the equations and the arguments.
 
     The membrane is kept in float32, or in float64 if x is float64.
     """

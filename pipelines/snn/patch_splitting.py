@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 
 class StaticBatchNorm(nn.BatchNorm2d):

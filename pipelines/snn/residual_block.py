@@ -5,8 +5,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from pipelines.snn.leaky import Leaky
 from pipelines.snn.patch_splitting import StaticBatchNorm
+from pipelines.snn.snntorch_leaky import Leaky
 
 Order = Literal["lif-before-bn", "lif-after-bn"]
 

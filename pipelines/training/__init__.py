@@ -1,0 +1,1 @@
+"""A recipe and its caches in; checkpoints and the selected weights out."""

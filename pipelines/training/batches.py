@@ -13,10 +13,10 @@ from pipelines import device as machine
 from pipelines.cache.class_counts import usable
 from pipelines.cache.receipts import open_rows
 from pipelines.cache.rows import Rows
+from pipelines.clips.clips import Clip
 from pipelines.errors import DataError
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
-from pipelines.sources.clips import Clip
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
 from pipelines.training.readers import Readers, Request
 
 # share of the free memory that a resident split may take

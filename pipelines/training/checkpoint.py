@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from pipelines import room, seal, store
+from pipelines.disk import room, seal, store
 from pipelines.errors import DataError
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")

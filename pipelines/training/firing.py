@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 
 from pipelines.snn.attention import CrossModalResidual
-from pipelines.snn.leaky import Leaky
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
+from pipelines.snn.snntorch_leaky import Leaky
 
 
 @contextlib.contextmanager

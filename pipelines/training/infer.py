@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.models._output import Output, Targets
-from pipelines.recipe import Recipe
+from pipelines.ann.output import Output, Targets
+from pipelines.recipe.recipe import Recipe
 from pipelines.snn.doa import Errors, decode, errors
 from pipelines.training.batches import Batch, Split, in_order
 from pipelines.training.firing import record_rates

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from pipelines import registry
-from pipelines.cache.decode import Reading
-from pipelines.cache.decoded import batches
+from pipelines.cache.batching import batches
 from pipelines.cache.receipts import cache_receipt, open_rows
 from pipelines.cache.rows import Rows
+from pipelines.cache.source_reader import Reading
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError, UsageError
-from pipelines.plan import DataPlan, extract_arguments
-from pipelines.recipe import Recipe
+from pipelines.plan.plan import DataPlan, extract_arguments
+from pipelines.recipe.recipe import Recipe
 from pipelines.signal import counter_rng, crops
 from pipelines.signal.noise import add_noise
 from pipelines.training.batches import Batch

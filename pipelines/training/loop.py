@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from pipelines import device as machine
-from pipelines import results, store
+from pipelines.ann.output import Targets
 from pipelines.cache.receipts import clips_of
+from pipelines.disk import store
 from pipelines.errors import DivergedError, MachineError
-from pipelines.models._output import Targets
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
+from pipelines.results import run_files
 from pipelines.training import checkpoint
 from pipelines.training.batches import Batch, loader, open_split, training_order
 from pipelines.training.infer import call, predict
@@ -158,8 +159,8 @@ def train(
         board.close()
     chosen = _selected(history, settings.select)
     checkpoint.save_weights(run / "best.safetensors", best)
-    results.publish(
-        run / "trained.json", results.Trained,
+    run_files.publish(
+        run / "trained.json", run_files.Trained,
         {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
          "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
          "metrics_sha256": store.sha256(run / "metrics.jsonl"),

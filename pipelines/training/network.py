@@ -10,9 +10,9 @@ from pipelines import device as machine
 from pipelines import registry
 from pipelines.cache.receipts import open_rows
 from pipelines.errors import RecipeError
-from pipelines.plan import DataPlan
-from pipelines.recipe import Recipe
-from pipelines.signature import keyword_arguments
+from pipelines.plan.plan import DataPlan
+from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.settings_from_signature import keyword_arguments
 from pipelines.training.inputs import wants_channels_last
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from pipelines.recipe_schema import Train
+from pipelines.recipe.schema import Train
 
 
 def make_optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:

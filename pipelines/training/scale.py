@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipelines.cache.receipts import Statistics
-from pipelines.signature import Section
+from pipelines.recipe.settings_from_signature import Section
 
 # of images in [0, 1], by red, green and blue: torchvision's weights were trained with them
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from avsnn_cli.main import main
-from pipelines import seal
+from pipelines.disk import seal
 
 ROOT = Path(__file__).parents[2]
 # a run of seconds

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines import seal, store
+from pipelines.disk import seal, store
 from tests.cli.conftest import SMALL
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from avsnn_cli import health
-from pipelines import store
+from pipelines.disk import store
 from tests.cli.conftest import SMALL, flip_a_bit, in_process, own_process
 from tests.unit import flock_preload
 

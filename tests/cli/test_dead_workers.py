@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import store
+from pipelines.disk import store
 from pipelines.training import checkpoint
 from tests.cli.conftest import PATIENCE_S, environment
 

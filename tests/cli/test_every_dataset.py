@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from pipelines import registry
-from pipelines.sources import manifest
-from pipelines.sources.datasets import _cifar10, cifar10_sounds, sloclas
+from pipelines.datasets import _cifar10, cifar10_sounds, sloclas
+from pipelines.download import manifest
 from tests import published
 from tests.cli.conftest import in_process
 from tests.unit.test_video import film
@@ -85,7 +85,7 @@ def sloclas_segments(raw, _):
 
 
 def tau_sse_2019(raw, _):
-    from pipelines.sources.datasets import tau_sse_2019 as module
+    from pipelines.datasets import tau_sse_2019 as module
 
     for folder in ("mic_eval", "metadata_eval"):
         (raw / folder).mkdir(parents=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from pipelines import store
+from pipelines.disk import store
 from tests.cli.conftest import SMALL
 
 PICTURES = ["cam.png", "distances.png", "raster.png"]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines import seal, store
 from pipelines.cache.rows import Rows
+from pipelines.disk import seal, store
 from pipelines.evaluation.export import load
 from pipelines.training import checkpoint
 from tests.cli.conftest import ROOT

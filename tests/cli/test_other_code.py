@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import PATIENCE_S, ROOT, SMALL, Said, environment, rewrite
 
-NEURONS = "pipelines/snn/neurons.py"
+NEURONS = "pipelines/snn/lif.py"
 # runs several command lines in one process, which loads the edited sources once
 MANY = """
 import json, sys
@@ -127,8 +127,8 @@ def test_other_words_and_another_command_line_change_nothing(copy, trained):
     for path in sorted((copy.folder / "pipelines").rglob("*.py")):
         copy.append(path, '\n# a remark\n"""Words that stand alone."""\n')
     copy.append("avsnn_cli/work.py", "\nSHOWN = 3\n")
-    copy.append("pipelines/evaluation/compare.py", "\nSHOWN = 3\n")
-    copy.append("pipelines/store.py", "\nSHOWN = 3\n")
+    copy.append("pipelines/reports/compare.py", "\nSHOWN = 3\n")
+    copy.append("pipelines/disk/store.py", "\nSHOWN = 3\n")
     status, done = copy(["status", *SMALL, "--set", "noise.snr_db.step=15", "--json"],
                         ["train", *SMALL])  # fmt: skip
     assert {state for state, _ in rows(status).values()} == {"hit"}
@@ -141,7 +141,7 @@ def test_other_words_and_another_command_line_change_nothing(copy, trained):
     [
         ("pipelines/features/image.py", {"cache visual"}),
         ("pipelines/signal/resample.py", {"cache audio", "cache visual"}),
-        ("pipelines/sources/datasets/digits_av.py", {"clips", "cache audio", "cache visual"}),
+        ("pipelines/datasets/digits_av.py", {"clips", "cache audio", "cache visual"}),
         ("pipelines/training/inputs.py", set()),
     ],
 )

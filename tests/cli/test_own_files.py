@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import seal
+from pipelines.disk import seal
 from tests import published
 from tests.cli.conftest import in_process
 from tests.cli.test_every_dataset import SMALL_IMAGE, SMALL_SOUND

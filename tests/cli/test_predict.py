@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from pipelines.sources.datasets import digits_av
+from pipelines.datasets import digits_av
 from tests.unit.test_video import film
 
 

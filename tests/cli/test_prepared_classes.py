@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sources.clips import SPLITS
+from pipelines.clips.clips import SPLITS
 from tests import published
 from tests.cli.conftest import in_process
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipelines import store
+from pipelines.disk import store
 from tests.cli.conftest import SMALL, Started, environment, in_process, own_process
 
 GOES_ON = "stopped; the same command goes on from here"

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from pipelines import claims, store, temporary
-from pipelines.plan import trained_anew
+from pipelines.cache import claims
+from pipelines.disk import store, temporary
+from pipelines.plan.plan import trained_anew
 from tests.cli.conftest import SMALL, Started
 
 

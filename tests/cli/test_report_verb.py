@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import recipe as recipes
-from pipelines import seal
-from pipelines.plan import plan_data
+from pipelines.disk import seal
+from pipelines.plan.plan import plan_data
+from pipelines.recipe import recipe as recipes
 from pipelines.training.network import build_model
 
 

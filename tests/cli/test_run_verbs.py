@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from pipelines import seal
+from pipelines.disk import seal
 from tests.cli.conftest import PATIENCE_S, SMALL, environment, flip_a_bit
 from tests.unprivileged import unprivileged
 

@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from pipelines import stages, store
+from pipelines.disk import store
 from pipelines.errors import DataError
+from pipelines.runs import stages
 
 from .conftest import SMALL, Started, in_process, own_process
 

@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from pipelines import registry
-from pipelines.sources import leaks, manifest
-from pipelines.sources.datasets import crema_d
-from pipelines.sources.index import read_index
-from pipelines.sources.verify import hash_file
+from pipelines.clips import leaks
+from pipelines.datasets import crema_d
+from pipelines.download import manifest
+from pipelines.download.index import read_index
+from pipelines.download.verify import hash_file
 
 
 @pytest.fixture(scope="module")

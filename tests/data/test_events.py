@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, normalize, pad
 
-from pipelines.signal.aedat import read_aedat2
-from pipelines.signal.nmnist import read_nmnist
-from pipelines.sources.datasets import n_mnist_spoken_small
+from pipelines.datasets import n_mnist_spoken_small
+from pipelines.readers.aedat import read_aedat2
+from pipelines.readers.nmnist import read_nmnist
 
 
 @pytest.fixture(scope="module")

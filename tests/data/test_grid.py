@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipelines.signal.video import count_frames, read_frames, read_sound
+from pipelines.readers.video import count_frames, read_frames, read_sound
 
 
 @pytest.fixture(scope="module")

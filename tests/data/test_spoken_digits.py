@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.sources import acquire, manifest
-from pipelines.sources.datasets import spoken_digits_av
-from pipelines.sources.leaks import audit
+from pipelines.clips.leaks import audit
+from pipelines.datasets import spoken_digits_av
+from pipelines.download import acquire, manifest
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 import soundfile
 
 from pipelines import registry
-from pipelines.signal.decode import read_wav, to_mono
-from pipelines.sources import leaks
-from pipelines.sources.datasets import _urbansound, urbansound8k
-from pipelines.sources.index import read_index
+from pipelines.clips import leaks
+from pipelines.datasets import _urbansound, urbansound8k
+from pipelines.download.index import read_index
+from pipelines.readers.sound import read_wav, to_mono
 
 SUBSET = "urbansound8k-subset"
 

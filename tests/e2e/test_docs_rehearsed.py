@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from pipelines.sources.datasets._cifar10 import CLASSES
+from pipelines.datasets._cifar10 import CLASSES
 from tests import published
 from tests.e2e.test_docs import ROOT, commands, run
 

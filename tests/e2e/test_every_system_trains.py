@@ -12,13 +12,15 @@ import pytest
 import soundfile
 from PIL import Image
 
-from pipelines import recipe as recipes
-from pipelines import registry, stages, store
+from pipelines import registry
+from pipelines.datasets import digits_av
+from pipelines.disk import store
 from pipelines.errors import Terminated
-from pipelines.plan import run_folder
-from pipelines.sources.datasets import digits_av
+from pipelines.plan.plan import run_folder
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.yaml_reader import dump
+from pipelines.runs import stages
 from pipelines.training.checkpoint import newest
-from pipelines.yaml_reader import dump
 from tests.e2e.test_resume import Quiet, assert_same, outcome
 from tests.unit.test_every_system import SMALL
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sources import manifest
+from pipelines.download import manifest
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from pipelines import recipe as recipes
-from pipelines import stages, store
+from pipelines.disk import store
 from pipelines.errors import Terminated
+from pipelines.recipe import recipe as recipes
+from pipelines.runs import stages
 from pipelines.training.checkpoint import load_weights, newest
 
 SMALL = (

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines import recipe as recipes
-from pipelines import stages, store
+from pipelines.disk import store
 from pipelines.errors import DataError, RecipeError, Terminated
-from pipelines.plan import plan_data
+from pipelines.plan.plan import plan_data
+from pipelines.recipe import recipe as recipes
+from pipelines.runs import stages
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import load_weights
 from pipelines.training.start import begin_from

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines import recipe as recipes
-from pipelines import stages
+from pipelines.clips.clips import read_clips
 from pipelines.errors import AvsnnError, MachineError, UsageError
 from pipelines.evaluation.evaluate import trained_model
-from pipelines.plan import plan_data
-from pipelines.recipe_noise import Noise
+from pipelines.plan.plan import plan_data
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.noise import Noise
+from pipelines.runs import stages
 from pipelines.snn.doa import likelihood_loss
-from pipelines.sources.clips import read_clips
 from pipelines.training.batches import loader, open_split
 from pipelines.training.infer import call, predict
 from pipelines.training.inputs import Inputs

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from pipelines import recipe as recipes
-from pipelines import stages
 from pipelines.features import image, logmel, stft
 from pipelines.models import s_cmrl
+from pipelines.recipe import recipe as recipes
+from pipelines.runs import stages
 from pipelines.signal import counter_rng
 from pipelines.signal.noise import add_noise
 from pipelines.signal.resample import resample
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 pytestmark = pytest.mark.gpu
 

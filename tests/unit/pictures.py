@@ -6,10 +6,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from pipelines.evaluation.confusion_plot import draw_confusion
-from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
-from pipelines.evaluation.plot_style import write
-from pipelines.evaluation.training_plot import draw_training
+from pipelines.figures.confusion_plot import draw_confusion
+from pipelines.figures.noise_plot import NoiseCurve, draw_noise
+from pipelines.figures.plot_style import write
+from pipelines.figures.training_plot import draw_training
 
 COUNTS = [[50, 2, 0], [5, 30, 1], [0, 0, 12]]
 NAMES = ["dog_bark", "siren", "drilling"]

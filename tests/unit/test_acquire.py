@@ -9,10 +9,11 @@ import zipfile
 
 import pytest
 
-from pipelines import registry, store
+from pipelines import registry
+from pipelines.disk import store
+from pipelines.download import acquire
+from pipelines.download.manifest import DatasetManifest, FileSource, FolderSource, TableSource
 from pipelines.errors import DataError, MachineError
-from pipelines.sources import acquire
-from pipelines.sources.manifest import DatasetManifest, FileSource, FolderSource, TableSource
 from tests.unit.bad_server import Answer, BadServer
 
 FILES = {"a.wav": b"aa", "b.wav": b"bbb"}

@@ -9,12 +9,12 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from pipelines import recipe as recipes
-from pipelines import stages
+from pipelines.ann.output import Output, Targets
 from pipelines.ann.resnet import ResNet18
 from pipelines.models import agm, mslr, ogm_ge, pmr, resnet18_joint
-from pipelines.models._output import Output, Targets
-from pipelines.recipe_schema import Optimizer, Train
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.schema import Optimizer, Train
+from pipelines.runs import stages
 from pipelines.training.optimise import make_optimizer
 from tests.e2e.test_resume import Quiet, outcome
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.download.archives import extract
 from pipelines.errors import DataError
-from pipelines.sources.archives import extract
 
 Members = dict[str, bytes]
 CLIPS: Members = {

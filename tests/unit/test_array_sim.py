@@ -9,12 +9,12 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from pipelines.clips import leaks
+from pipelines.clips.clips import SPLITS
+from pipelines.datasets import array_sim
 from pipelines.errors import DataError, UsageError
 from pipelines.features import gcc_phat
 from pipelines.signal.arrays import RESPEAKER_V2, azimuth_of, peak_lags, srp_phat
-from pipelines.sources import leaks
-from pipelines.sources.clips import SPLITS
-from pipelines.sources.datasets import array_sim
 
 
 def simulated(**settings):

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from pipelines import recipe as recipes
 from pipelines import registry
-from pipelines.signature import keyword_arguments
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.settings_from_signature import keyword_arguments
 from pipelines.training.optimise import learning_rate
 from tests.unit.test_model_table import network, parameters
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines import recipe as recipes
-from pipelines import seal
 from pipelines.cache.rows import Block, write
+from pipelines.clips.clips import Clip
+from pipelines.disk import seal
+from pipelines.download import manifest
 from pipelines.errors import DataError
-from pipelines.plan import CachePlan, DataPlan
-from pipelines.recipe import Recipe
-from pipelines.recipe_schema import DataInput
-from pipelines.signature import Section
-from pipelines.sources import manifest
-from pipelines.sources.clips import Clip
+from pipelines.plan.plan import CachePlan, DataPlan
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.schema import DataInput
+from pipelines.recipe.settings_from_signature import Section
 from pipelines.training.batches import (
     Batch,
     Split,

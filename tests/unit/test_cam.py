@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.autograd import grad
 
+from pipelines.ann.output import Output
 from pipelines.errors import UsageError
 from pipelines.evaluation.cam import grad_cam_pp, last_visual_layer, over_time, visual_maps
-from pipelines.models._output import Output
 from pipelines.training.start import frozen_parts
 from tests.unit.test_every_system import MODELS, built
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines import seal, store
+from pipelines.disk import seal, store
 from pipelines.errors import DataError
 from pipelines.training import checkpoint
 

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
+from pipelines.clips import leaks
+from pipelines.datasets import cifar10_av, cifar10_sounds
+from pipelines.datasets._cifar10 import CLASSES
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import cifar10_av, cifar10_sounds
-from pipelines.sources.datasets._cifar10 import CLASSES
 from tests import published
 
 ROWS = 30

@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from pipelines.cache import class_counts
+from pipelines.clips.clips import SPLITS, Clip
 from pipelines.errors import DataError
-from pipelines.sources.clips import SPLITS, Clip
 
 
 def clips_of(**counts):

@@ -6,8 +6,9 @@ import unicodedata
 import pytest
 
 from pipelines import registry
+from pipelines.clips import class_names
+from pipelines.download import manifest
 from pipelines.errors import DataError
-from pipelines.sources import class_names, manifest
 
 APART = ["cat", "cats", "c_at_s", "dog_bark", "dogbark", "dog-bark", "0", "1", "10", "1_0", "1e1",
          "0.5", "-1", "öl", "ol", "雨", "ㅣ", "a", "b", "½ tone", "nan", "inf"]  # fmt: skip

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from pipelines.errors import DataError
-from pipelines.evaluation.compare import Result, compare, is_possible, read
-from pipelines.evaluation.metrics import summary, wilson_interval
+from pipelines.reports.compare import Result, compare, is_possible, read
+from pipelines.results.metrics import summary, wilson_interval
 
 
 def result(system, hits, *, seed=0, n=10, settings=(), noise=(), published=None):
@@ -117,7 +117,7 @@ def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
     with pytest.raises(DataError, match="not evaluated"):
         read(tmp_path)
     (tmp_path / "eval.json").write_text("[]")
-    from pipelines import recipe
+    from pipelines.recipe import recipe
 
     plain = yaml.safe_load(recipe.find("quickstart").read_text())
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(plain))
@@ -132,7 +132,8 @@ def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
 
 
 def test_a_run_whose_record_is_no_runs_is_one_line(tmp_path):
-    from pipelines import recipe, stages
+    from pipelines.recipe import recipe
+    from pipelines.runs import stages
 
     (tmp_path / "recipe.yaml").write_text(recipe.find("quickstart").read_text())
     for damaged in ("[]", "{}", "3"):
@@ -167,7 +168,7 @@ def test_systems_that_locate_and_others_fill_one_table():
 
 
 def test_runs_that_differ_in_a_setting_of_the_model_alone_are_two_systems(tmp_path):
-    from pipelines import recipe
+    from pipelines.recipe import recipe
 
     plain = yaml.safe_load(recipe.find("quickstart").read_text())
     for alpha in (0.5, 1.5):
@@ -182,8 +183,8 @@ def test_runs_that_differ_in_a_setting_of_the_model_alone_are_two_systems(tmp_pa
 
 
 def test_columns_of_runs_are_never_called_the_same():
-    from pipelines import recipe
     from pipelines.evaluation.explain import run_labels
+    from pipelines.recipe import recipe
 
     def plain(*settings):
         return recipe.load(recipe.find("quickstart"), settings)

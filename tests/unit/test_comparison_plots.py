@@ -9,16 +9,16 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from pipelines.errors import DataError
-from pipelines.evaluation.compare import compare
-from pipelines.evaluation.comparison_plots import (
+from pipelines.figures.plot_style import as_png
+from pipelines.reports.compare import compare
+from pipelines.reports.comparison_plots import (
     draw_bars,
     draw_boxes,
     draw_noise_curves,
     short_names,
     swept,
 )
-from pipelines.evaluation.plot_style import as_png
-from pipelines.evaluation.run_plots import (
+from pipelines.reports.run_plots import (
     draw_doa_by_azimuth,
     draw_run_confusion,
     draw_run_training,

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from pipelines.evaluation.confusion_plot import draw_confusion
-from pipelines.evaluation.plot_style import write
+from pipelines.figures.confusion_plot import draw_confusion
+from pipelines.figures.plot_style import write
 from tests.unit.pictures import (
     COUNTS,
     NAMES,

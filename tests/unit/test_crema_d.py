@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from pipelines.clips import leaks
+from pipelines.datasets import crema_d
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import crema_d
 from tests.unit.test_video import film
 
 ACTORS, SENTENCES = range(1001, 1021), ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI")

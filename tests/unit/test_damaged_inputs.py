@@ -20,9 +20,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from pipelines.cache.decode import Decoded, Reading, Refused, decode
-from pipelines.signal.events import Events
-from pipelines.sources.datasets import cifar10_sounds, folder, spoken_digits_av
+from pipelines.cache.source_reader import Decoded, Reading, Refused, decode
+from pipelines.datasets import cifar10_sounds, folder, spoken_digits_av
+from pipelines.readers.events import Events
 from tests import published
 from tests.cli.conftest import in_process
 from tests.unit.test_video import film

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from pipelines.clips import leaks
+from pipelines.clips.clips import SPLITS, Clip, read_clips, write_clips
+from pipelines.datasets import digits_av, spoken_digits_av
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.clips import SPLITS, Clip, read_clips, write_clips
-from pipelines.sources.datasets import digits_av, spoken_digits_av
 
 # ITU-T Q.23: the keypad's rows and columns, in Hz
 KEYPAD = {

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from pipelines.errors import DataError
-from pipelines.signal.decode import fit_length, read_wav, to_mono
-from pipelines.signal.sound_files import MAX_CHUNKS
+from pipelines.readers.sound import fit_length, read_wav, to_mono
+from pipelines.readers.sound_files import MAX_CHUNKS
 
 RATE_HZ = 22050
 

@@ -11,7 +11,7 @@ import soundfile
 from PIL import Image
 
 from pipelines.cache import workers
-from pipelines.cache.decode import Decoded, Reading, Refused, content_hash, decode, look_hash
+from pipelines.cache.source_reader import Decoded, Reading, Refused, content_hash, decode, look_hash
 from pipelines.cache.workers import AHEAD, decode_all, worker_count
 
 TONES = [f"tone-{i % 10}-0-{i:04d}" for i in range(3 * AHEAD + 5)]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines import recipe as recipes
+from pipelines.ann.output import Output
+from pipelines.clips.clips import Clip
 from pipelines.evaluation.evaluate import directions
-from pipelines.models._output import Output
-from pipelines.sources.clips import Clip
+from pipelines.recipe import recipe as recipes
 from pipelines.training.batches import Batch, Split
 from pipelines.training.infer import predict
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import trustme
 
+from pipelines.download.download import fetch, take_from
+from pipelines.download.http_open import user_agent
+from pipelines.download.verify import Expected, hash_file, verify
 from pipelines.errors import DataError, MachineError
-from pipelines.sources.download import fetch, take_from
-from pipelines.sources.http_open import user_agent
-from pipelines.sources.verify import Expected, hash_file, verify
 from tests.unit.bad_server import Answer, BadServer
 
 # RFC 1321, A.5, and FIPS 180-2, B.1

@@ -6,7 +6,7 @@ from torch import nn
 
 from pipelines.errors import UsageError
 from pipelines.snn.dsln import DSLN, FrameLinear, fold_after, fold_before, norm_of
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 STEPS, BATCH, FRAMES, BEFORE, AFTER = 4, 3, 27, 48, 24
 VARIANCES = pytest.mark.parametrize("frames", [None, FRAMES], ids=["shared", "per-frame"])

@@ -12,7 +12,7 @@ from pipelines.evaluation.energy import LABEL, energy, energy_pj
 from pipelines.models import s_cmrl, spikformer, spikslc_net
 from pipelines.models.slc_net import Model as SLCNet
 from pipelines.snn.attention import SpikingAttention
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 from tests.unit.test_every_system import MODELS, built
 
 

@@ -8,9 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import (
+from pipelines.clips import leaks
+from pipelines.datasets import (
     _fsdd,
     digits_events,
     mnistdvs_ntidigits,
@@ -18,6 +17,7 @@ from pipelines.sources.datasets import (
     n_mnist_spoken_small,
     spoken_digits_av,
 )
+from pipelines.errors import DataError
 from tests import published
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.signal.aedat import read_aedat2
-from pipelines.signal.nmnist import read_nmnist
-from pipelines.signal.ntidigits import read_labels, read_spikes
+from pipelines.readers.aedat import read_aedat2
+from pipelines.readers.nmnist import read_nmnist
+from pipelines.readers.ntidigits import read_labels, read_spikes
 from tests import published
 
 X, Y, P, T = published.random_events(3, 34)

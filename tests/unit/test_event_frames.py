@@ -7,9 +7,9 @@ import torch
 
 from pipelines.errors import UsageError
 from pipelines.features import cochlea_frames, event_frames
+from pipelines.readers.events import EventBatch, Events
 from pipelines.signal.cochlea import centre_frequencies, cochlea_spikes
 from pipelines.signal.dvs_model import camera_events
-from pipelines.signal.events import EventBatch, Events
 from tests import published
 
 

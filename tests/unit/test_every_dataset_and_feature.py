@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from pipelines import registry
-from pipelines.signature import keyword_only, settings_model
-from pipelines.sources import manifest as manifests
-from pipelines.sources.acquisition import by_hand
+from pipelines.download import manifest as manifests
+from pipelines.download.source_file import by_hand
+from pipelines.recipe.settings_from_signature import keyword_only, settings_model
 
 ROOT = Path(__file__).parents[2]
 DATASETS, FEATURES = registry.names("dataset"), registry.names("feature")

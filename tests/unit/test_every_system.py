@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load, save
 
 from pipelines import registry
-from pipelines.models._output import Targets
-from pipelines.signature import keyword_arguments, settings_model
+from pipelines.ann.output import Targets
+from pipelines.recipe.settings_from_signature import keyword_arguments, settings_model
 
 SPIKFORMERS = {"width": 32, "stages": 2, "time_steps": 2}
 SUPPLIED = frozenset({"classes", "audio_channels", "visual_channels"})

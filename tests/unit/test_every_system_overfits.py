@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pipelines import registry
-from pipelines.models._output import Targets
-from pipelines.signature import keyword_arguments, settings_model
+from pipelines.ann.output import Targets
+from pipelines.recipe.settings_from_signature import keyword_arguments, settings_model
 from pipelines.snn.doa import decode, errors
 from tests.unit.test_every_system import SMALL, SUPPLIED
 

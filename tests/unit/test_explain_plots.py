@@ -5,7 +5,8 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from pipelines.evaluation.explain_plots import (
+from pipelines.evaluation.rasters import Raster
+from pipelines.figures.explain_plots import (
     CamRow,
     as_picture,
     distances_summary,
@@ -13,8 +14,7 @@ from pipelines.evaluation.explain_plots import (
     draw_distances,
     draw_rasters,
 )
-from pipelines.evaluation.plot_style import as_png
-from pipelines.evaluation.rasters import Raster
+from pipelines.figures.plot_style import as_png
 
 NAMES = ["dog_bark", "engine idling of a very long name", "siren"]
 

@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pipelines import registry
+from pipelines.ann.output import Output
 from pipelines.errors import AvsnnError, UsageError
 from pipelines.evaluation.export import Clips, load, write
-from pipelines.models._output import Output
-from pipelines.signature import settings_model
+from pipelines.recipe.settings_from_signature import settings_model
 from pipelines.snn.dsln import DSLN
 from pipelines.snn.fold import Layer, Norm, difference, folded
 from tests.unit.test_every_system import SMALL, built

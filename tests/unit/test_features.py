@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipelines.errors import UsageError
 from pipelines.features import image, logmel, stft
-from pipelines.signature import settings_model
+from pipelines.recipe.settings_from_signature import settings_model
 
 RATE_HZ = 22050
 

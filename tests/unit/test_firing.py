@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 from pipelines.training.firing import record_rates
 
 

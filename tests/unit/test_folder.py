@@ -9,10 +9,10 @@ import pytest
 import soundfile
 from PIL import Image
 
+from pipelines.clips import leaks
+from pipelines.datasets import _folder_table as tables
+from pipelines.datasets import folder
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import _folder_table as tables
-from pipelines.sources.datasets import folder
 from tests.unit.test_video import film
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from pipelines import recipe as recipes
+from pipelines.datasets import folder
 from pipelines.errors import DataError
-from pipelines.sources.datasets import folder
+from pipelines.recipe import recipe as recipes
 from tests.unit.test_folder import png, wav
 
 

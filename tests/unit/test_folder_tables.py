@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from pipelines.datasets import folder
 from pipelines.errors import DataError
-from pipelines.sources.datasets import folder
 from tests.unit.test_folder import png, wav
 
 PATHS = [f"{kind} x/{i}.wav" for kind in ("dog", "rain") for i in range(4)]

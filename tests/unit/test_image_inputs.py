@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from pipelines import recipe as recipes
-from pipelines import stages
 from pipelines.cache.rows import Rows
+from pipelines.clips.clips import read_clips
 from pipelines.errors import RecipeError
 from pipelines.features import image, video_frames
+from pipelines.recipe import recipe as recipes
+from pipelines.runs import stages
 from pipelines.signal.counter_rng import keys
 from pipelines.signal.crops import centre_crop, crop_boxes, flip
-from pipelines.sources.clips import read_clips
 from pipelines.training.batches import in_order, loader, open_split
 from pipelines.training.inputs import Inputs
 from tests import published

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from pipelines.sources import leaks
-from pipelines.sources.clips import Clip
+from pipelines.clips import leaks
+from pipelines.clips.clips import Clip
 
 
 def clip(name, split, group="", *, speaker="", audio="", visual="", span=(None, None)):

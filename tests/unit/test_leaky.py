@@ -7,7 +7,7 @@ import snntorch
 import torch
 from spikingjelly.activation_based import neuron, surrogate
 
-from pipelines.snn.leaky import Leaky, surrogate_derivative
+from pipelines.snn.snntorch_leaky import Leaky, surrogate_derivative
 
 T = 6
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import locks, store
+from pipelines.disk import locks, store
 from pipelines.errors import LockedError, MachineError
 from tests.unit import flock_preload
 

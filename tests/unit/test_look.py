@@ -6,13 +6,15 @@ from collections import Counter
 
 import pytest
 
-from pipelines import plan, stages, store, sweep
-from pipelines import recipe as recipes
 from pipelines.cache import build
+from pipelines.clips.clips import read_clips
+from pipelines.datasets import folder
+from pipelines.disk import store
+from pipelines.disk.look import anew, look, one_look
 from pipelines.errors import DataError
-from pipelines.look import anew, look, one_look
-from pipelines.sources.clips import read_clips
-from pipelines.sources.datasets import folder
+from pipelines.plan import plan
+from pipelines.recipe import recipe as recipes
+from pipelines.runs import stages, sweep
 from tests.e2e.test_many_clips import RECIPE, clips
 from tests.e2e.test_resume import Quiet
 

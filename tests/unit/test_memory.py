@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pipelines import device as machine
-from pipelines.signal.decode import fit_length
+from pipelines.readers.sound import fit_length
 from tests import published
 from tests.cli.conftest import environment
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics as reference
 
-from pipelines.evaluation.metrics import (
+from pipelines.results.metrics import (
     confusion_matrix,
     mcnemar_exact,
     mean_sd,
@@ -224,6 +224,6 @@ def test_mcnemar_refuses_negative_counts():
 
 
 def test_metrics_bring_no_torch():
-    code = "import sys, pipelines.evaluation.metrics; print('torch' in sys.modules)"
+    code = "import sys, pipelines.results.metrics; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipelines import recipe as recipes
 from pipelines import registry
-from pipelines.signature import keyword_arguments
-from pipelines.sources import manifest
+from pipelines.download import manifest
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.settings_from_signature import keyword_arguments
 from tests.unit.test_recipes_run import features
 
 PAGE = Path(__file__).parents[2] / "docs/models.md"

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from pipelines.errors import DataError
-from pipelines.signal.decode import read_wav
+from pipelines.readers.sound import read_wav
 
 DELAY = 1105  # samples of encoder and decoder, which only a LAME tag lets a decoder leave out
 

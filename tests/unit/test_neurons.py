@@ -5,7 +5,7 @@ import torch
 from spikingjelly.activation_based import functional, neuron, surrogate
 
 from pipelines.snn import lif_cpu
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 T = 5
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from pipelines.evaluation.noise_plot import NoiseCurve, draw_noise
-from pipelines.evaluation.plot_style import write
+from pipelines.figures.noise_plot import NoiseCurve, draw_noise
+from pipelines.figures.plot_style import write
 from tests.unit.pictures import (
     assert_inside,
     curve,

@@ -7,12 +7,12 @@ import re
 import pytest
 import torch
 
-from pipelines import recipe as recipes
-from pipelines import stages
-from pipelines.evaluation.compare import read
-from pipelines.evaluation.names import noise_result
 from pipelines.features import logmel, stft
-from pipelines.recipe_noise import Noise, SnrRange
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.noise import Noise, SnrRange
+from pipelines.reports.compare import read
+from pipelines.results.noise_files import noise_result
+from pipelines.runs import stages
 from pipelines.signal.noise import add_noise
 from pipelines.training.inputs import Inputs
 from tests.e2e.test_resume import Quiet

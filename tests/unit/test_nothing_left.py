@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipelines.cache.build import _varied
-from pipelines.cache.decode import Decoded, Reading, Refused, decode
+from pipelines.cache.source_reader import Decoded, Reading, Refused, decode
 from tests import published
 from tests.cli.conftest import in_process
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.recipe_schema import Optimizer, Schedule, Train
+from pipelines.recipe.schema import Optimizer, Schedule, Train
 from pipelines.training.optimise import learning_rate, make_optimizer
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.clips import content, in_place
+from pipelines.datasets import cifar10_sounds, folder, urbansound8k
+from pipelines.datasets._cifar10 import CLASSES
 from pipelines.errors import DataError
-from pipelines.sources import content, in_place
-from pipelines.sources.datasets import cifar10_sounds, folder, urbansound8k
-from pipelines.sources.datasets._cifar10 import CLASSES
 from tests import published
 from tests.unit.test_folder import HEADER, by_id, listed, png, rows, table, two, wav
 

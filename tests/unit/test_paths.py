@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import store
+from pipelines.disk import store
+from pipelines.disk.paths import check_target, user_path
 from pipelines.errors import DataError, UsageError
-from pipelines.paths import check_target, user_path
 
 
 def test_a_tilde_is_the_home_folder_and_only_in_front(monkeypatch):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipelines.cache.decode import Decoded, Reading, decode
+from pipelines.cache.source_reader import Decoded, Reading, decode
 from pipelines.errors import DataError
-from pipelines.signal.notices import collected_notices
-from pipelines.signal.pictures import read_picture
+from pipelines.readers.notices import collected_notices
+from pipelines.readers.pictures import read_picture
 from tests import published
 from tests.cli.conftest import in_process
 

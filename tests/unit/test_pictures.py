@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import MachineError
-from pipelines.evaluation.confusion_plot import draw_confusion
-from pipelines.evaluation.noise_plot import draw_noise
-from pipelines.evaluation.plot_style import write
-from pipelines.evaluation.training_plot import draw_training
+from pipelines.figures.confusion_plot import draw_confusion
+from pipelines.figures.noise_plot import draw_noise
+from pipelines.figures.plot_style import write
+from pipelines.figures.training_plot import draw_training
 from tests.unit.pictures import HISTORY, curve, write_all
 
 
@@ -85,7 +85,7 @@ def test_drawing_leaves_the_settings_of_matplotlib_as_they_were():
 
 def test_module_imports_no_matplotlib_and_drawing_no_pyplot_and_no_torch(tmp_path):
     code = (
-        "import sys, pathlib; from pipelines.evaluation.plot_style import write;"
+        "import sys, pathlib; from pipelines.figures.plot_style import write;"
         "from pipelines.evaluation import confusion_plot, noise_plot, training_plot;"
         "print('matplotlib' in sys.modules);"
         "figure = training_plot.draw_training([{'epoch': 1, 'train_loss': 1.0}]);"

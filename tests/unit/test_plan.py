@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from pipelines import plan, store
-from pipelines import recipe as recipes
+from pipelines.disk import store
 from pipelines.errors import AvsnnError
+from pipelines.plan import plan
+from pipelines.recipe import recipe as recipes
 
 
 def keys(*settings, name="quickstart"):

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from pipelines.sources.protocols import chosen, chosen_groups, seeded_order
+from pipelines.clips.protocols import chosen, chosen_groups, seeded_order
 
 LABELS = {f"clip-{i:04d}": i % 7 for i in range(1000)}
 GROUPS = {name: f"g{int(name[5:]) // 9}" for name in LABELS}
@@ -32,7 +32,7 @@ def test_the_order_depends_on_seed_and_purpose_and_on_nothing_else():
 
 def test_another_process_with_another_hash_seed_chooses_the_same():
     code = (
-        "from pipelines.sources.protocols import chosen;"
+        "from pipelines.clips.protocols import chosen;"
         "print(sorted(chosen({f'clip-{i:04d}': i % 7 for i in range(1000)}, 0.3, 5, 'test')))"
     )
     found = [

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from pipelines import registry
+from pipelines.ann.output import Targets
 from pipelines.models import s_cmrl
-from pipelines.models._output import Targets
 
 FOLDER = Path(os.environ.get("AVSNN_GOLDEN") or Path(__file__).parent.parent / "golden")
 FILES = sorted(FOLDER.glob("*.json"))

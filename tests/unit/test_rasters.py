@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from pipelines.ann.output import Output
 from pipelines.evaluation.rasters import rasters
-from pipelines.models._output import Output
-from pipelines.snn.leaky import Leaky
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
+from pipelines.snn.snntorch_leaky import Leaky
 from tests.unit.test_every_system import MODELS, built
 
 STEPS = 12

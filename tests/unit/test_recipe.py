@@ -12,11 +12,12 @@ import yaml
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from pipelines import recipe, registry
+from pipelines import registry
 from pipelines.errors import RecipeError, UsageError
-from pipelines.recipe_overrides import with_overrides
-from pipelines.signature import Section
-from pipelines.yaml_reader import parse
+from pipelines.recipe import recipe
+from pipelines.recipe.overrides import with_overrides
+from pipelines.recipe.settings_from_signature import Section
+from pipelines.recipe.yaml_reader import parse
 from tests.unit.broken_recipes import BROKEN, GOOD, Broken, line
 
 
@@ -467,7 +468,7 @@ def test_nonsense_is_no_range(text: str) -> None:
 
 
 def test_every_key_says_what_it_does() -> None:
-    from pipelines.recipe_schema import RecipeFile
+    from pipelines.recipe.schema import RecipeFile
 
     def undescribed(model: Any) -> list[str]:
         own = [f"{model.__name__}.{k}" for k, f in model.model_fields.items() if not f.description]
@@ -489,5 +490,5 @@ def test_checking_a_recipe_takes_less_than_50_ms(tmp_path: Path) -> None:
 
 
 def test_reading_recipes_imports_no_torch() -> None:
-    code = "import sys, pipelines.recipe; assert 'torch' not in sys.modules"
+    code = "import sys, pipelines.recipe.recipe; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(recipe.__file__).parents[1])

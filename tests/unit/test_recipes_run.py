@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines import recipe as recipes
 from pipelines import registry
-from pipelines.models._output import Targets
+from pipelines.ann.output import Targets
+from pipelines.readers.events import EventBatch
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.settings_from_signature import keyword_arguments
 from pipelines.signal.crops import centre_crop
-from pipelines.signal.events import EventBatch
-from pipelines.signature import keyword_arguments
 
 # channels of the arrays that the data sets have
 MICROPHONES = 4

@@ -8,11 +8,11 @@ import zipfile
 
 import pytest
 
+from pipelines.download import acquire
+from pipelines.download.manifest import DatasetManifest, RecordSource
+from pipelines.download.record_list import parse
+from pipelines.download.records import groups
 from pipelines.errors import DataError
-from pipelines.sources import acquire
-from pipelines.sources.manifest import DatasetManifest, RecordSource
-from pipelines.sources.record_list import parse
-from pipelines.sources.records import groups
 from tests.unit.bad_server import Answer, BadServer
 
 API = "https://zenodo.invalid/api/records/5211296"

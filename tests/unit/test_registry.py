@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from pipelines import recipe as recipes
 from pipelines import registry
 from pipelines.errors import UsageError
-from pipelines.signature import keyword_only, settings_model
+from pipelines.recipe import recipe as recipes
+from pipelines.recipe.settings_from_signature import keyword_only, settings_model
 
 
 @pytest.mark.parametrize("name", registry.names("model"))

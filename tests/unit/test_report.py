@@ -13,10 +13,10 @@ from PIL import Image
 
 from avsnn_cli.comparing import as_text, report
 from avsnn_cli.render import Reporter
-from pipelines import recipe as recipes
 from pipelines.errors import DataError, UsageError
-from pipelines.evaluation import html_page
-from pipelines.evaluation.compare import compare, read
+from pipelines.recipe import recipe as recipes
+from pipelines.reports import html_page
+from pipelines.reports.compare import compare, read
 from tests.unit.test_compare import result
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -281,9 +281,9 @@ def test_runs_without_a_result_are_named_and_left_out(home):
 
 
 def test_the_pictures_of_many_runs_are_bounded_and_it_says_so(home, monkeypatch):
-    monkeypatch.setattr("pipelines.evaluation.report.DETAILED", 2)
+    monkeypatch.setattr("pipelines.reports.report.DETAILED", 2)
     noise = {"both": {0: 0.4}}
-    monkeypatch.setattr("pipelines.evaluation.report.CURVES", 2)
+    monkeypatch.setattr("pipelines.reports.report.CURVES", 2)
     runs = [make_run(home, f"s{i}", 9 - i, noise=noise) for i in range(3)]
     page = Page(written(*runs)[1])
     assert page.of("h3") == ["s0", "s1"] and len(page.of("pre")) == 2

@@ -40,7 +40,7 @@ def test_every_accuracy_is_a_count_of_the_test_clips(show_tables):
 
 
 def test_every_table_is_a_grid_of_valid_runs(monkeypatch):
-    from pipelines import sweep
+    from pipelines.runs import sweep
 
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import tables

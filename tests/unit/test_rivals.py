@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from pipelines.ann.output import Targets
 from pipelines.errors import UsageError
 from pipelines.models import cmci, sca, weight_attention
-from pipelines.models._output import Targets
 
 SIZES = {"classes": 6, "audio_channels": 1, "visual_channels": 3}
 SMALL = {"classes": 5, "audio_channels": 1, "visual_channels": 3, "width": 32, "stages": 2}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipelines import recipe as recipes
+from pipelines.recipe import recipe as recipes
 
 SUFFIXES = ("paper", "authors", "room", "stand_in_images")
 # systems of another table than their neighbours', by folder or anywhere

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines import room, store
+from pipelines.disk import room, store
 from pipelines.errors import MachineError
 
 ROOT = str(Path(__file__).parents[2])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from pipelines.ann.output import Targets
 from pipelines.models import s_cmrl, spikformer
-from pipelines.models._output import Targets
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 
 
 def parameters(model):

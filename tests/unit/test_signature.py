@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from pipelines.signature import Section, keyword_arguments, settings_model
+from pipelines.recipe.settings_from_signature import Section, keyword_arguments, settings_model
 
 
 def feature(

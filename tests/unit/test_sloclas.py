@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from pipelines.clips import leaks
+from pipelines.datasets import sloclas
+from pipelines.datasets._sloclas_names import described
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import sloclas
-from pipelines.sources.datasets._sloclas_names import described
 from tests.published import by_split, four_channels
 
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 import torchvision
 
+from pipelines.ann.output import Targets
 from pipelines.errors import UsageError
 from pipelines.features import logmel
 from pipelines.models import l2_act_spike_net, smlp, smlp_audio
-from pipelines.models._output import Targets
 from pipelines.snn.count_loss import count_loss, target_count
-from pipelines.snn.leaky import Leaky, LeakyNeuron
 from pipelines.snn.residual_block import ResidualBlock
+from pipelines.snn.snntorch_leaky import Leaky, LeakyNeuron
 
 BANDS, FRAMES = 16, 24
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipelines.cache.decode import Decoded, Reading, decode
+from pipelines.cache.source_reader import Decoded, Reading, decode
 from pipelines.errors import DataError
-from pipelines.signal.decode import read_wav
-from pipelines.signal.spans import header, read_span
+from pipelines.readers.sound import read_wav
+from pipelines.readers.spans import header, read_span
 
 RATE_HZ = 16000
 

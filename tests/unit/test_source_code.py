@@ -10,9 +10,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from pipelines import registry, source_code
+from pipelines import registry
 from pipelines.errors import MachineError
-from pipelines.source_code import changed, code_of, digest, shortly
+from pipelines.plan import source_code
+from pipelines.plan.source_code import changed, code_of, digest, shortly
 
 CODE = '''
 """What it is."""
@@ -144,7 +145,11 @@ def test_what_makes_no_number_is_in_no_hash():
     for model in registry.names("model"):
         code = code_of(registry.module_name("model", model), "pipelines.training.loop")
         assert not [path for path in code if "avsnn_cli" in path or "evaluation" in path]
-        assert not {"pipelines/plan.py", "pipelines/errors.py", "pipelines/store.py"} & set(code)
+        assert not {
+            "pipelines/plan/plan.py",
+            "pipelines/errors.py",
+            "pipelines/disk/store.py",
+        } & set(code)
 
 
 def test_a_change_names_its_files():
@@ -163,7 +168,7 @@ def package(folder):
             from ..snn import lif
             from .shared import Head
             if TYPE_CHECKING:
-                from pipelines.plan import Plan
+                from pipelines.plan.plan import Plan
             def build():
                 import pipelines.late as late
                 return lif, late

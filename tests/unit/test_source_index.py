@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from pipelines import registry
+from pipelines.download.index import compare, make_index, read_index, tree_sha256, write_index
 from pipelines.errors import DataError
-from pipelines.sources.index import compare, make_index, read_index, tree_sha256, write_index
 from tests.unprivileged import unprivileged
 
 # RFC 1321, A.5, and FIPS 180-2, B.1

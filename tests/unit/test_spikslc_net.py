@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from pipelines.ann.output import Targets
 from pipelines.errors import UsageError
 from pipelines.features import gcc_logmel, gcc_phat
 from pipelines.models import slc_net, sloclas_baseline, spikslc_net
-from pipelines.models._output import Targets
 from pipelines.snn.doa import decode, errors
 from pipelines.snn.dsln import DSLN
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import seal, store
+from pipelines.disk import seal, store
 from pipelines.errors import DataError, LockedError, MachineError
 
 WAIT_S = 30

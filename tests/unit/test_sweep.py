@@ -6,8 +6,10 @@ import shutil
 import pytest
 import yaml
 
-from pipelines import registry, store, sweep
+from pipelines import registry
+from pipelines.disk import store
 from pipelines.errors import DataError, RecipeError, UsageError
+from pipelines.runs import sweep
 
 
 @pytest.mark.parametrize(

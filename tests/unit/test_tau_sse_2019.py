@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from pipelines.clips import leaks
+from pipelines.datasets import tau_sse_2019
 from pipelines.errors import DataError
-from pipelines.sources import leaks
-from pipelines.sources.datasets import tau_sse_2019
 from tests.published import by_split, four_channels, tau_table
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from pipelines.ann.output import Output, Targets, cross_entropy, temporal_efficient
 from pipelines.models import s_cmrl, spikformer
-from pipelines.models._output import Output, Targets, cross_entropy, temporal_efficient
 
 LABELS = Targets(torch.tensor([0, 1]))
 

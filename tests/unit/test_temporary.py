@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import store, temporary
+from pipelines.disk import store, temporary
 from tests.unit import flock_preload
 
 WAIT_S = 60

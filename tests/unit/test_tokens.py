@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pipelines import recipe as recipes
 from pipelines.errors import AvsnnError, RecipeError
 from pipelines.models import cmci, s_cmrl, sca
+from pipelines.recipe import recipe as recipes
 from pipelines.snn import tokens
-from pipelines.snn.neurons import LIF
+from pipelines.snn.lif import LIF
 from pipelines.snn.patch_splitting import PatchSplitting
 
 SIZES = [(16, 16), (17, 15), (8, 32), (32, 8), (33, 31), (20, 12), (64, 64)]

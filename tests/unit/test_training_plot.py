@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.evaluation.training_plot import draw_training
+from pipelines.figures.training_plot import draw_training
 from tests.unit.pictures import HISTORY, drawn_labels, texts
 
 

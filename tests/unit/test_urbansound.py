@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import recipe as recipes
-from pipelines import store
+from pipelines.clips import leaks
+from pipelines.datasets import _urbansound, urbansound8k, urbansound8k_av
+from pipelines.disk import store
 from pipelines.errors import DataError
-from pipelines.plan import plan_data
-from pipelines.sources import leaks
-from pipelines.sources.datasets import _urbansound, urbansound8k, urbansound8k_av
+from pipelines.plan.plan import plan_data
+from pipelines.recipe import recipe as recipes
 from tests import published
 
 PROTOCOLS = ["paper-7:3", "authors-order", "official-folds", "grouped-fsid"]

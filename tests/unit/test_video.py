@@ -10,7 +10,7 @@ import torch
 
 from pipelines.errors import DataError
 from pipelines.features import image, video_frames
-from pipelines.signal.video import choose, count_frames, read_frames, read_sound
+from pipelines.readers.video import choose, count_frames, read_frames, read_sound
 
 COUNT, FPS, RATE = 40, 25, 16000
 

@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import DataError, RecipeError
-from pipelines.faults import KeyPath
-from pipelines.yaml_reader import dump, faults_of, parse, read, render, scan
+from pipelines.recipe.messages import KeyPath
+from pipelines.recipe.yaml_reader import dump, faults_of, parse, read, render, scan
 from tests.unit.broken_recipes import GOOD, NOT_PLAIN, SYNTAX
 
 

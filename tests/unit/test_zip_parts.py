@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
+from pipelines.download import archives, zip_parts
 from pipelines.errors import DataError
-from pipelines.sources import archives, zip_parts
 
 draw = random.Random(7)
 # the third is large enough to stand in three parts

@@ -1,0 +1,78 @@
+"""Clips: what a dataset is made of, and the manifest file that persists them with their split."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+
+from pipelines.disk import store
+from pipelines.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled audio-visual pair.
+
+    id: unique in its dataset. split: of SPLITS. label: class index. group: the recording that it
+    was cut from, or what else must not be on two sides of a split. audio, visual: the source's
+    name, which the dataset's reading functions understand; "" where the modality is absent.
+    speaker: who speaks. start_s, end_s: where in `group` it was cut from. azimuth_deg: of the
+    sound, in [0, 360), as the data set counts it. excluded: why nobody may use it; such a clip
+    stays in the manifest and is never read.
+    """
+
+    id: str
+    split: str
+    label: int
+    group: str
+    audio: str
+    visual: str
+    speaker: str = ""
+    start_s: float | None = None
+    end_s: float | None = None
+    azimuth_deg: float | None = None
+    excluded: str = ""
+
+
+OPTIONAL = {f.name: f.default for f in fields(Clip) if f.default is not MISSING}
+
+
+def write_clips(path: Path, clips: Sequence[Clip]) -> None:
+    """Publish clips as JSON lines; what has its default is left out."""
+    rows = (
+        {k: v for k, v in asdict(clip).items() if k not in OPTIONAL or v != OPTIONAL[k]}
+        for clip in clips
+    )
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    store.publish_text(path, "".join(line + "\n" for line in lines))
+
+
+def _lines(text: str) -> list[str]:
+    # names hold what else ends a line for str.splitlines: U+2028, U+0085
+    return text.removesuffix("\n").split("\n")
+
+
+def read_clips(path: Path) -> list[Clip]:
+    """Read the clips of a manifest that are not excluded.
+
+    Raises DataError naming the line that is not a clip.
+    """
+    clips = []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}", "run avsnn prepare again") from error
+    for number, line in enumerate(_lines(text), 1):
+        try:
+            clip = Clip(**json.loads(line))
+            if clip.split not in SPLITS or not isinstance(clip.label, int):
+                raise ValueError(f"split {clip.split!r}, label {clip.label!r}")
+        except (ValueError, TypeError) as error:
+            raise DataError(
+                f"{path}:{number}: not a clip: {error}", "remove the file and run avsnn prepare"
+            ) from error
+        if not clip.excluded:
+            clips.append(clip)
+    return clips

@@ -1,0 +1,1 @@
+"""One file a data set: its files in; pairs with labels and splits out."""

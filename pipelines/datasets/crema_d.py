@@ -1,0 +1,153 @@
+"""CREMA-D: 7,442 clips of 91 actors who speak 12 sentences in 6 emotions, with sound and picture.
+
+Cao et al., IEEE Transactions on Affective Computing 5(4), 2014. Four videos and one sound are
+broken in the published set: what is wrong with a file is measured when it is read, and a clip with
+a broken part is left out and counted.
+"""
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipelines.clips.clips import Clip
+from pipelines.clips.protocols import chosen, seeded_order
+from pipelines.datasets._names import listed
+from pipelines.errors import DataError
+from pipelines.readers.sound import read_wav
+from pipelines.readers.video import Pick, read_frames
+
+VERSION = 2
+EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")  # OGM-GE counts NEU, HAP, SAD, FEA, DIS, ANG
+NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX)")
+LISTS = {"train": "crema-d-ogm-split/train.csv", "test": "crema-d-ogm-split/test.csv"}
+MAX_LIST_BYTES = 1 << 20
+VALIDATION_SHARE = 0.1
+# of 91 actors and of 12 sentences, as others have split them: 56 / 18 / 17 actors (audEERING)
+TEST_ACTORS, VALIDATION_ACTORS = 17, 18
+TEST_SENTENCES, VALIDATION_SENTENCES = 2, 1
+BLACK = 10  # no level of a frame above it: nothing was recorded
+HINT = "avsnn download crema-d; --from DIR takes the files from a folder"
+
+
+def pairs(
+    raw: Path,
+    *,
+    protocol: Annotated[
+        Literal["ogm-ge", "speaker-independent", "sentence-independent"],
+        Field(description="OGM-GE's lists, or no actor, or no sentence, on two sides"),
+    ] = "ogm-ge",
+    seed: Annotated[int, Field(ge=0, description="of the validation split and of the others")] = 0,
+) -> list[Clip]:
+    """List the 7,442 clips; one that lacks its sound or its picture is excluded.
+
+    Raises DataError if there are none, a file's name is of another form, or
+    the lists of OGM-GE do not fit the files' names.
+    """
+    sounds = {match[0] for match in listed(raw / "AudioWAV", ".wav", NAME)}
+    films = {match[0] for match in listed(raw / "VideoFlash", ".flv", NAME)}
+    names = sorted(sounds | films)
+    if not names:
+        raise DataError(f"no clips in {raw / 'AudioWAV'} and {raw / 'VideoFlash'}", HINT)
+    if protocol == "ogm-ge":
+        splits = _listed(raw, names, seed)
+    else:
+        part = 0 if protocol == "speaker-independent" else 1
+        counts = (
+            (TEST_ACTORS, VALIDATION_ACTORS) if part == 0
+            else (TEST_SENTENCES, VALIDATION_SENTENCES)
+        )  # fmt: skip
+        splits = _held_out(names, part, counts, seed, protocol)
+    clips = []
+    for name, split in splits.items():
+        actor, sentence, emotion = name.split("_")[:3]
+        lacks = [what for what, there in (("sound", sounds), ("video", films)) if name not in there]
+        clips.append(
+            Clip(name, split, EMOTIONS.index(emotion), f"{actor}_{sentence}_{emotion}",
+                 f"AudioWAV/{name}.wav", f"VideoFlash/{name}.flv", speaker=actor,
+                 excluded=f"has no {' and no '.join(lacks)}" if lacks else "")
+        )  # fmt: skip
+    return clips
+
+
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
+    """Read a sound: (1, samples) float32 in [-1, 1], 16 kHz. Raises DataError if it is silent."""
+    waveform, rate = read_wav(raw / source)
+    if not waveform.any():
+        raise DataError(f"{source}: silent from beginning to end", HINT)
+    return waveform, rate
+
+
+def video(raw: Path, source: str, *, pick: Pick, frames: int, pick_seed: int) -> np.ndarray:
+    """Read frames of a clip: (frames, H, W, 3) uint8.
+
+    Only the time for which there is sound is looked at: one video runs on for a minute. Raises
+    DataError if it cannot be decoded or a frame is black.
+    """
+    name = Path(source).stem
+    waveform, rate = read_wav(raw / "AudioWAV" / f"{name}.wav")
+    found = read_frames(
+        raw / source, pick=pick, frames=frames, pick_seed=pick_seed, name=name,
+        seconds=waveform.shape[1] / rate,
+    )  # fmt: skip
+    if (found.reshape(len(found), -1).max(1) <= BLACK).any():
+        raise DataError(f"{source}: a frame is black", HINT)
+    return found
+
+
+def _listed(raw: Path, names: Iterable[str], seed: int) -> dict[str, str]:
+    """Split as OGM-GE's lists do, with validation from training. The lists must fit the names."""
+    splits: dict[str, str] = {}
+    for split, path in LISTS.items():
+        for name, emotion in _rows(raw / path):
+            found = NAME.fullmatch(name)
+            if found is None or found[3] != emotion or name in splits:
+                raise DataError(f"{raw / path}: {name},{emotion} is not a clip of its own", HINT)
+            splits[name] = split
+    if unlisted := sorted(set(names) - set(splits)):
+        raise DataError(
+            f"{len(unlisted)} clips are in neither of OGM-GE's lists, the first is {unlisted[0]}",
+            "take both lists from one place, or use another data.protocol",
+        )
+    training = {n: EMOTIONS.index(n.split("_")[2]) for n, s in splits.items() if s == "train"}
+    for name in chosen(training, VALIDATION_SHARE, seed, "validation"):
+        splits[name] = "validation"
+    return dict(sorted(splits.items()))
+
+
+def _rows(path: Path) -> list[tuple[str, str]]:
+    """Read a list "<clip>,<emotion>" without a header; one of them ends its lines in CR LF."""
+    try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise DataError(f"{path} is longer than a list of OGM-GE", HINT)
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}", HINT) from error
+    for number, row in enumerate(rows, 1):
+        if len(row) != 2:
+            raise DataError(f"{path}:{number}: not a clip and its emotion", HINT)
+    return [(row[0], row[1]) for row in rows]
+
+
+def _held_out(
+    names: Iterable[str], part: int, counts: tuple[int, int], seed: int, purpose: str
+) -> dict[str, str]:
+    """Hold out whole actors (part 0 of a name) or sentences (part 1): of each the first, by seed.
+
+    Where there are fewer of them than published, the shares stay.
+    """
+    kinds = {name: name.split("_")[part] for name in names}
+    order = seeded_order(set(kinds.values()), seed, purpose)
+    if len(order) < 3:
+        raise DataError(f"only {len(order)} to split: {', '.join(order)}", HINT)
+    whole = 91 if part == 0 else 12
+    test, validation = (max(1, round(count * len(order) / whole)) for count in counts)
+    side = {
+        kind: "test" if i < test else "validation" if i < test + validation else "train"
+        for i, kind in enumerate(order)
+    }
+    return {name: side[kind] for name, kind in kinds.items()}

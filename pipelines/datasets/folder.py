@@ -1,0 +1,187 @@
+"""Your own data: class folders of sounds, images or videos, or a table of clips.
+
+Read in place, never copied. See docs/datasets/folder.md.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from pipelines.clips import class_names
+from pipelines.clips import in_place as own_files
+from pipelines.clips.clips import Clip
+from pipelines.clips.content import hashes
+from pipelines.datasets import _folder_files as files
+from pipelines.datasets import _folder_protocols as protocols
+from pipelines.datasets import _folder_table as tables
+from pipelines.datasets._folder_protocols import Protocol
+from pipelines.disk.look import look
+from pipelines.errors import DataError
+from pipelines.readers.pictures import read_picture
+from pipelines.readers.sound import read_wav
+from pipelines.readers.video import Pick, read_frames, read_sound
+
+VERSION = 2
+LOCAL = "path"
+GROUPS_FROM = "set data.group_pattern, or give a table the column group"
+MAX_CLASSES = 10_000
+SHOWN = 5  # kinds of files
+FEWEST = 3  # clips of a class: one for each split
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def pairs(
+    raw: Path,
+    *,
+    path: Annotated[str, Field(description="the folder on this machine")],  # noqa: ARG001
+    protocol: Annotated[
+        Protocol,
+        Field(
+            description="auto: as the data say, else random; random: clips of each class by seed; "
+            "grouped: whole groups by seed; given: as the data say"
+        ),
+    ] = "auto",
+    seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
+    test_share: Annotated[Share, Field(description="of all clips, for random and grouped")] = 0.2,
+    validation_share: Annotated[
+        Share, Field(description="of the clips that are not for testing")
+    ] = 0.1,
+    table: Annotated[
+        str | None, Field(description="CSV or JSON lines in the folder; null: clips.csv if there")
+    ] = None,
+    group_pattern: Annotated[
+        str | None, Field(description="regular expression; its first group in a stem is the group")
+    ] = None,
+) -> list[Clip]:
+    """List the clips of the user's folder; what cannot be used is excluded with its reason.
+
+    Raises DataError for a folder, a table or a protocol that makes no data set.
+    """
+    pattern = _compiled(group_pattern)
+    found = _entries(raw, table)
+    labels = classes(raw, table=table)
+    _check_classes(found, labels)
+    known = {e.name: e.group or files.recording_of(e.name, pattern) for e in found}
+    by_label = {e.name: labels.index(e.label) for e in found}
+    splits = protocols.sides(
+        found, protocol, known, by_label, test_share=test_share, validation_share=validation_share,
+        seed=seed, raw=raw, is_table=tables.find(raw, table) is not None,
+    )  # fmt: skip
+    return [
+        Clip(e.name, splits.get(e.name, "train"), by_label[e.name], known[e.name], e.audio,
+             e.visual, e.speaker, azimuth_deg=e.azimuth_deg, excluded=e.fault)
+        for e in sorted(found)
+    ]  # fmt: skip
+
+
+def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
+    """Return the class names in the order of their labels: sorted."""
+    names = sorted({entry.label for entry in _entries(raw, table)})
+    if not 2 <= len(names) <= MAX_CLASSES:
+        raise DataError(
+            f"{raw} has {len(names)} class{'' if len(names) == 1 else 'es'}: "
+            f"{', '.join(names[:5]) or 'no folder'}",
+            f"2 to {MAX_CLASSES} are needed, one folder each; docs/datasets/folder.md",
+        )
+    class_names.check(names, tables.find(raw, table) or raw)
+    return tuple(names)
+
+
+def protocol_of(raw: Path, *, table: str | None = None, protocol: Protocol = "auto") -> str:
+    """Return the protocol that the clips are split by: what "auto" stands for."""
+    return protocols.taken_of(_entries(raw, table), protocol)
+
+
+def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = None) -> list[str]:
+    """Say what is not read, and which split is taken. protocol: None says nothing of the split."""
+    listed = tables.find(raw, table)
+    if listed is not None:
+        found, said = look(tables.read, raw, listed), tables.remarks(listed)
+    else:
+        found, ignored = look(files.entries, raw)
+        said = _kinds_not_read(ignored)
+    return said + (protocols.remarks(found, protocol, listed) if protocol else [])
+
+
+def _kinds_not_read(ignored: Counter[str]) -> list[str]:
+    kinds = ", ".join(f"{kind} ({n})" for kind, n in ignored.most_common(SHOWN))
+    more = f" and {len(ignored) - SHOWN} more kinds" if len(ignored) > SHOWN else ""
+    return [f"not read: {kinds}{more}"] if ignored else []
+
+
+def in_place(raw: Path, *, table: str | None = None) -> own_files.Own:
+    """Say what is read of the folder, the table among it, and what is left out of it and why."""
+    listed, found = tables.find(raw, table), _entries(raw, table)
+    sources = {name for e in found if not e.fault for name in (e.audio, e.visual) if name}
+    read = hashes(raw, sources | ({table or listed.name} if listed else set()))
+    left_out = {e.name: e.fault for e in found if e.fault}
+    return own_files.Own(read | left_out, dict(sorted(Counter(e.label for e in found).items())))
+
+
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
+    """Read a sound, or the sound of a video: (channels, samples) float32, rate in Hz.
+
+    Raises DataError if it is silent from beginning to end.
+    """
+    path = raw / source
+    is_video = path.suffix.lower() in files.VIDEOS
+    waveform, rate = read_sound(path) if is_video else read_wav(path)
+    if not waveform.any():
+        raise DataError(f"{path}: silent from beginning to end", "leave the clip out")
+    return waveform, rate
+
+
+def image(raw: Path, source: str) -> np.ndarray:
+    """Read an image, or the middle frame of a video: (H, W, 3) uint8."""
+    path = raw / source
+    if path.suffix.lower() in files.VIDEOS:
+        film = read_frames(path, pick="middle", frames=1, pick_seed=0, name=source)
+        return np.ascontiguousarray(film[0])
+    return read_picture(path)
+
+
+def video(raw: Path, source: str, *, pick: Pick, frames: int, pick_seed: int) -> np.ndarray:
+    """Read frames of a video: (frames, H, W, 3) uint8; an image is a film of one frame."""
+    path = raw / source
+    if path.suffix.lower() in files.PICTURES:
+        return np.repeat(read_picture(path)[None], frames, axis=0)
+    return read_frames(path, pick=pick, frames=frames, pick_seed=pick_seed, name=source)
+
+
+def _entries(raw: Path, table: str | None) -> list[files.Entry]:
+    # one walk a look, for all that ask what the folder holds
+    listed = tables.find(raw, table)
+    return look(tables.read, raw, listed) if listed is not None else look(files.entries, raw)[0]
+
+
+def _check_classes(found: Sequence[files.Entry], labels: Sequence[str]) -> None:
+    counts = Counter(entry.label for entry in found if not entry.fault)
+    small = [f"{label} ({counts[label]})" for label in labels if counts[label] < FEWEST]
+    if small:
+        faults = [f"\n  {e.name}: {e.fault}" for e in found if e.fault][:5]
+        raise DataError(
+            f"classes with fewer than {FEWEST} usable clips: {', '.join(small)}{''.join(faults)}",
+            "each needs one for training, validation and testing",
+        )
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    if pattern is None:
+        return None
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise DataError(
+            f"data.group_pattern: {error}", "see Python's regular expressions"
+        ) from error
+    if compiled.groups < 1:
+        raise DataError(
+            f"data.group_pattern {pattern!r} has no group", "put the recording's name in (…)"
+        )
+    return compiled

@@ -1,0 +1,156 @@
+"""MNIST-DVS events x N-TIDIGITS cochlea spikes, paired by digit (the S-CMRL event data set).
+
+Only single digits are used, and of the two words for zero only one: "z" (zero) is class 0 and "o"
+(oh) is left out, unless `zero` says otherwise. Eleven words of 4,950 recordings leave the 4,500
+that the paper counts. Libraries disagree: tonic has o = 0, z = 10; events-tfds z = 0, o = 10.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.clips.clips import Clip
+from pipelines.clips.protocols import chosen, chosen_groups, seeded_order
+from pipelines.datasets._names import listed
+from pipelines.errors import DataError
+from pipelines.readers.aedat import Orientation, read_aedat2
+from pipelines.readers.events import Events
+from pipelines.readers.ntidigits import Part, read_labels, read_spikes
+
+VERSION = 1
+COCHLEA = "n-tidigits.hdf5"
+ZEROS = {"z": ("z",), "o": ("o",), "both": ("z", "o")}
+VALIDATION_SHARE = 0.1
+HINT = "avsnn download mnistdvs-ntidigits; --from DIR takes the files from a folder"
+
+
+def pairs(
+    raw: Path,
+    *,
+    protocol: Annotated[
+        Literal["paper", "disjoint"],
+        Field(description="pair, then split 5:5 (an audio clip may be on both sides); or split"),
+    ] = "paper",
+    seed: Annotated[int, Field(ge=0, description="of the pairing and of the splits")] = 0,
+    scale: Annotated[
+        Literal[4, 8, 16], Field(description="how large the digits stand on the camera's sensor")
+    ] = 4,
+    orientation: Annotated[
+        Orientation,
+        Field(description="raw: as stored; dat2mat: mirrored; spikingjelly: turned and inverted"),
+    ] = "raw",
+    zero: Annotated[
+        Literal["z", "o", "both"], Field(description="the word, zero or oh, that is class 0")
+    ] = "z",
+) -> list[Clip]:
+    """List a pair for each MNIST-DVS recording of a scale: 10,000.
+
+    paper: within a class the audio is repeated until every event recording has one, then half of
+    the pairs are the test set. disjoint: half of the event recordings, and N-TIDIGITS' own test
+    part (other speakers), are the test set; then each side is paired. Validation is a tenth of
+    training: of the pairs, or, for disjoint, of the event recordings and of the speakers.
+    Raises DataError, with the counts found, if a class has no events or no audio.
+    """
+    sights = _sights(raw, scale, orientation)
+    sounds = {part: _sounds(raw, part, ZEROS[zero]) for part in ("train", "test")}
+    if protocol == "paper":
+        return _split_pairs(
+            list(_paired(sights, {**sounds["train"], **sounds["test"]}, seed)), seed
+        )
+    speakers = {source: _speaker(source) for source in sounds["train"]}
+    heard = chosen_groups(speakers, sounds["train"], VALIDATION_SHARE, seed, "validation speakers")
+    test = chosen(sights, 0.5, seed, "test")
+    rest = {source: label for source, label in sights.items() if source not in test}
+    seen = chosen(rest, VALIDATION_SHARE, seed, "validation")
+    return [
+        clip
+        for split, sight, sound in (
+            ("train", set(rest) - seen, set(sounds["train"]) - heard),
+            ("validation", seen, heard),
+            ("test", test, set(sounds["test"])),
+        )
+        for clip in _paired(
+            {source: label for source, label in sights.items() if source in sight},
+            {s: label for part in sounds.values() for s, label in part.items() if s in sound},
+            seed,
+            split,
+        )
+    ]
+
+
+def events(raw: Path, source: str) -> Events:
+    """Read a recording "<orientation>/grabbed_data<d>/…": events of 128 x 128 pixels, 2-3 s."""
+    orientation, _, path = source.partition("/")
+    return read_aedat2(raw / path, orientation)  # type: ignore[arg-type]
+
+
+def spikes(raw: Path, source: str) -> Events:
+    """Read a recording "<part>/<label>" of N-TIDIGITS: spikes of 64 channels."""
+    part, _, label = source.partition("/")
+    return read_spikes(raw / COCHLEA, part, label)  # type: ignore[arg-type]
+
+
+def _paired(
+    sights: Mapping[str, int], sounds: Mapping[str, int], seed: int, split: str = "train"
+) -> Iterator[Clip]:
+    """Give every event recording the next audio of its class, over and over, in seeded order."""
+    stock: dict[int, list[str]] = defaultdict(list)
+    for source in seeded_order(sounds, seed, "audio"):
+        stock[sounds[source]].append(source)
+    used: dict[int, int] = defaultdict(int)
+    for source in seeded_order(sights, seed, "events"):
+        label = sights[source]
+        if not stock[label]:
+            raise DataError(f"no audio of {label} for the {split} split", HINT)
+        sound = stock[label][used[label] % len(stock[label])]
+        used[label] += 1
+        name = f"{Path(source).stem}-{sound.replace('/', '-')}"
+        yield Clip(name, split, label, sound, sound, source, speaker=_speaker(sound))
+
+
+def _split_pairs(clips: list[Clip], seed: int) -> list[Clip]:
+    labels = {clip.id: clip.label for clip in clips}
+    test = chosen(labels, 0.5, seed, "test")
+    rest = {name: label for name, label in labels.items() if name not in test}
+    validation = chosen(rest, VALIDATION_SHARE, seed, "validation")
+    splits = dict.fromkeys(test, "test") | dict.fromkeys(validation, "validation")
+    return [Clip(**{**vars(clip), "split": splits.get(clip.id, "train")}) for clip in clips]
+
+
+def _sights(raw: Path, scale: int, orientation: str) -> dict[str, int]:
+    """List the event recordings of a scale with their digits."""
+    found = {}
+    for digit in range(10):
+        folder = raw / f"grabbed_data{digit}" / f"scale{scale}"
+        form = re.compile(rf"mnist_{digit}_scale{scale:02d}_[0-9]{{4}}")
+        names = [match[0] for match in listed(folder, ".aedat", form)]
+        if not names:
+            raise DataError(f"{folder}: no recordings there", HINT)
+        for name in names:
+            path = folder / f"{name}.aedat"
+            found[f"{orientation}/{path.relative_to(raw).as_posix()}"] = digit
+    return found
+
+
+def _sounds(raw: Path, part: Part, zeros: tuple[str, ...]) -> dict[str, int]:
+    """List the single digits of a part, "<part>/<label>", with their classes."""
+    words = {str(digit): digit for digit in range(1, 10)} | dict.fromkeys(zeros, 0)
+    labels = read_labels(raw / COCHLEA, part)
+    found = {f"{part}/{label}": words.get(label.rpartition("-")[2], -1) for label in labels}
+    found = {source: digit for source, digit in found.items() if digit >= 0}
+    counts = [sum(label == digit for label in found.values()) for digit in range(10)]
+    if 0 in counts:
+        raise DataError(
+            f"{raw / COCHLEA}: single digits 0 to 9 in the {part} part: {counts} recordings",
+            "2,464 and 2,486 single digits, of eleven words, are said to be in the two parts",
+        )
+    return found
+
+
+def _speaker(source: str) -> str:
+    """Return "<man|woman>-<speaker>" of "<part>/<man|woman>-<speaker>-<a|b>-<digit>"."""
+    return source.partition("/")[2].rsplit("-", 2)[0]

@@ -1,0 +1,221 @@
+"""UrbanSound8K: 8,732 slices of street sounds, alone or paired by class with a folder of images.
+
+Salamon, Jacoby, Bello, ACM MM 2014. Slices of one Freesound recording overlap in time and stand in
+one official fold, with five exceptions: a random split puts most of them on both sides.
+"""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipelines.clips import in_place as own_files
+from pipelines.clips.clips import Clip
+from pipelines.clips.protocols import seeded_order
+from pipelines.clips.walk import plain, visible
+from pipelines.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
+from pipelines.errors import DataError
+from pipelines.readers.pictures import read_picture
+from pipelines.readers.sound import read_wav
+
+VERSION = 2
+IN_PLACE = ("images",)
+CSV = "UrbanSound8K/metadata/UrbanSound8K.csv"
+COLUMNS = ["slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"]
+MAX_CSV_BYTES = 1 << 24
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
+HINT = "avsnn download urbansound8k; --from DIR takes it from a folder"
+
+Row = dict[str, str]
+
+
+def pairs(
+    raw: Path,
+    *,
+    protocol: Annotated[
+        Protocol, Field(description="how test and validation are split off")
+    ] = "official-folds",
+    seed: Annotated[int, Field(ge=0, description="of the split and of the pairing")] = 0,
+    test_fold: Annotated[int, Field(ge=1, le=10, description="for official-folds")] = 10,
+    images: Annotated[
+        str | None, Field(description="folder of class folders of images, to pair by class")
+    ] = None,
+    images_by: Annotated[
+        Literal["name", "order"],
+        Field(description="image folders are called as the classes, or stand in for them in order"),
+    ] = "name",
+    present_only: Annotated[
+        bool, Field(description="use the slices whose files are there, for a part of the set")
+    ] = False,
+) -> list[Clip]:
+    """List the slices, each with an image of its class if there is a folder of images.
+
+    No image stands on two sides of a split; where there are fewer images than slices they repeat
+    within a side. Raises DataError for a metadata file or an image folder that is not as it must
+    be; a slice without its file is excluded.
+    """
+    rows = {Path(row["slice_file_name"]).stem: row for row in _rows(raw / CSV)}
+    there = _there(raw)
+    if not there:
+        raise DataError(f"no sounds in {raw / 'UrbanSound8K/audio'}", HINT)
+    if present_only:
+        rows = {stem: row for stem, row in rows.items() if f"fold{row['fold']}/{stem}" in there}
+    slices = {
+        stem: Slice(row["fsID"], int(row["fold"]), int(row["classID"]))
+        for stem, row in rows.items()
+    }
+    splits = split(slices, protocol, seed, test_fold)
+    pictures = _pictures(images, images_by, slices, splits, seed) if images else {}
+    unnamed = [
+        Clip(plain(str(path)), "train", label, "", "", "", excluded=fault)
+        for label, stock in enumerate(_stocks(images, images_by).values() if images else ())
+        for path in stock if (fault := own_files.name_fault(path))
+    ]  # fmt: skip
+    return unnamed + [
+        Clip(stem, splits[stem], slices[stem].label, row["fsID"],
+             f"UrbanSound8K/audio/fold{row['fold']}/{stem}.wav", pictures.get(stem, ""),
+             start_s=float(row["start"]), end_s=float(row["end"]),
+             excluded="" if f"fold{row['fold']}/{stem}" in there else "its file is missing")
+        for stem, row in sorted(rows.items())
+    ]  # fmt: skip
+
+
+def present(raw: Path, *, present_only: bool) -> list[str] | None:
+    """Name the sounds that are there, where the clips are made of those alone.
+
+    None otherwise, and where all are there, or none before the download: it brings all.
+    """
+    if not (present_only and (raw / "UrbanSound8K").exists()):
+        return None
+    there = _there(raw)
+    lacking = {f"fold{fold}/{stem}" for stem, fold in folds().items()} - there
+    return sorted(there) if lacking else None
+
+
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
+    """Read a slice: (channels, samples) float32, at most 4 s, of whatever rate it has."""
+    return read_wav(raw / source)
+
+
+def image(raw: Path, source: str) -> np.ndarray:  # noqa: ARG001
+    """Read an image by its absolute path: (H, W, 3) uint8."""
+    return read_picture(Path(source))
+
+
+def _there(raw: Path) -> set[str]:
+    """Return fold and stem of every sound: fold1/101415-3-0-2."""
+    sounds = (raw / "UrbanSound8K/audio").glob("*/*.wav")
+    return {f"{path.parent.name}/{path.stem}" for path in sounds}
+
+
+def _rows(path: Path) -> list[Row]:
+    """Read the metadata; every row must be a slice of a known class in one of ten folds."""
+    try:
+        if path.stat().st_size > MAX_CSV_BYTES:
+            raise DataError(f"{path} is larger than UrbanSound8K's metadata", HINT)
+        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        rows = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}", HINT) from error
+    if table.fieldnames != COLUMNS:
+        raise DataError(f"{path}: its columns are {table.fieldnames}, not {COLUMNS}", HINT)
+    twice = [n for n, count in Counter(r["slice_file_name"] for r in rows).items() if count > 1]
+    if twice or not rows:
+        raise DataError(
+            f"{path}: {twice[0]} stands in it twice" if twice else f"{path}: lists no slice", HINT
+        )
+    for number, row in enumerate(rows, 2):
+        if fault := _fault(row):
+            raise DataError(f"{path}:{number}: {fault}", HINT)
+    return rows
+
+
+def _fault(row: Mapping[str, str | None]) -> str:
+    """Say what is wrong with a row of the metadata, or ""."""
+    name = row["slice_file_name"] or ""
+    match = STEM.fullmatch(name.removesuffix(".wav"))
+    if match is None or not name.endswith(".wav"):
+        return f"{name!r} is not the name of a slice"
+    try:
+        start, end = float(row["start"] or ""), float(row["end"] or "")
+        label, fold = int(row["classID"] or ""), int(row["fold"] or "")
+    except ValueError as error:
+        return str(error)
+    if not 0 <= start < end < 1e6:
+        return f"from {start:g} s to {end:g} s is no time span"
+    if not (1 <= fold <= 10 and 0 <= label < len(CLASSES) and CLASSES[label] == row["class"]):
+        return f"fold {fold}, class {label}, {row['class']!r} do not exist together"
+    if not (row["fsID"] or "").isdigit():
+        return f"fsID {row['fsID']!r} is no number"
+    if match.groups()[:2] != (row["fsID"], row["classID"]):
+        return f"{name} is no slice of recording {row['fsID']} and class {row['classID']}"
+    return ""
+
+
+def in_place(
+    raw: Path,  # noqa: ARG001
+    *, images: str | None = None, images_by: Literal["name", "order"] = "name",
+) -> own_files.Own:  # fmt: skip
+    """Say which images are read of the user's folder."""
+    if not images:
+        return own_files.Own({}, {})
+    stocks = _stocks(images, images_by)
+    files = [path for stock in stocks.values() for path in stock]
+    return own_files.of_files(own_files.user_folder(images, "images"), files)
+
+
+def _stocks(images: str, by: str) -> dict[Path, list[Path]]:
+    """List the images of each class by its folder, in the order of the labels."""
+    folder = own_files.user_folder(images, "images")
+    found = sorted(path.name for path in visible(folder) if path.is_dir())
+    names = sorted(CLASSES) if by == "name" else found
+    if found != names or len(found) != len(CLASSES):
+        raise DataError(
+            f"{folder} has the class folders {', '.join(found) or 'none'}, not UrbanSound8K's ten",
+            "rename them, or set data.images_by: order to let ten others stand in",
+        )
+    return {
+        folder / name: [
+            path for path in sorted(visible(folder / name))
+            if path.suffix.lower() in PICTURES and not path.is_dir()
+        ]
+        for name in (CLASSES if by == "name" else names)
+    }  # fmt: skip
+
+
+def _pictures(
+    images: str, by: str, slices: Mapping[str, Slice], splits: Mapping[str, str], seed: int
+) -> dict[str, str]:
+    """Give each slice an image of its class: split the images first, in the slices' proportion."""
+    chosen: dict[str, str] = {}
+    for label, (folder, paths) in enumerate(_stocks(images, by).items()):
+        stock = [str(path) for path in paths if not own_files.name_fault(path)]
+        members = defaultdict(list)
+        for stem in seeded_order(
+            (stem for stem, found in slices.items() if found.label == label), seed, "images"
+        ):
+            members[splits[stem]].append(stem)
+        chosen |= _dealt(seeded_order(stock, seed, "images"), members, folder)
+    return chosen
+
+
+def _dealt(stock: list[str], members: Mapping[str, list[str]], where: Path) -> dict[str, str]:
+    """Deal a class's images to its splits, and within a split to its slices, over and over."""
+    if len(stock) < len(members):
+        raise DataError(f"{where} has {len(stock)} images for {len(members)} splits", "add images")
+    total = sum(map(len, members.values()))
+    chosen: dict[str, str] = {}
+    start, left = 0, len(members)
+    for split_name in sorted(members):
+        stems = members[split_name]
+        left -= 1
+        share = max(1, round(len(stock) * len(stems) / total))
+        end = len(stock) - left if left == 0 else min(start + share, len(stock) - left)
+        part = stock[start:end]
+        chosen |= {stem: part[i % len(part)] for i, stem in enumerate(stems)}
+        start = end
+    return chosen

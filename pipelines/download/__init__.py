@@ -1,0 +1,1 @@
+"""A data set's manifest in; its verified source files on the disk out."""

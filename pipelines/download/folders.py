@@ -1,0 +1,155 @@
+"""A folder of files: copied from a mirror or unpacked from its archives, verified, published."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipelines import registry
+from pipelines.disk import store, temporary
+from pipelines.download import archives
+from pipelines.download.download import sync
+from pipelines.download.index import Fault, Index, compare, make_index, read_index, tree_sha256
+from pipelines.download.manifest import FolderSource, TableSource
+from pipelines.download.mirror import copy_folder, find_archives, find_folder
+from pipelines.download.recorded import keep_index, kept_index, recorded, settle
+from pipelines.download.source_file import (
+    MAX_BYTES,
+    MAX_FILES,
+    Acquisition,
+    by_hand,
+    expected_of,
+    get,
+)
+from pipelines.download.verify import hash_file, verify
+from pipelines.errors import DataError
+
+SHOWN_FAULTS = 20
+
+
+def index_of(source: FolderSource | TableSource) -> Index | None:
+    """Read the table of ours that lists a source's files, if there is one."""
+    if source.index is None:
+        return None
+    return read_index(registry.bundled("data_manifests") / source.index).below(source.path)
+
+
+def bring_folder(of: Acquisition, source: FolderSource) -> None:
+    """Make a folder present, whole and verified, or raise DataError and leave nothing."""
+    target, index = of.raw / source.path, index_of(source)
+    if target.exists():
+        return
+    found = packed = None
+    if of.mirror is not None:
+        found = find_folder(of.mirror, source.path, index, source.holds)
+        packed = None if found else find_archives(of.mirror, source)
+    if found is not None:
+        with store.publish(target) as part:
+            links = copy_folder(found, part, index, *_limits(source, index))
+            if links:
+                of.say(f"{source.path}: {links} links in {found} were not followed")
+            accept(of.raw, source, part, named=found)
+        of.say(f"{source.path}: taken from {found}")
+    elif packed is not None:
+        for path, archive in zip(packed, source.archives, strict=False):
+            verify(path, expected_of(archive))
+        _settle(of.raw, source, packed)
+        _unpack(of, source, index, packed)
+        of.say(f"{source.path}: unpacked from {packed[-1]}")
+    elif not any(archive.urls for archive in source.archives):
+        raise by_hand(of.manifest, source.path)
+    else:
+        packed = [get(of, archive, settled=False) for archive in source.archives]
+        _settle(of.raw, source, packed)
+        _unpack(of, source, index, packed)
+        for path in packed:
+            path.unlink()
+
+
+def accept(raw: Path, source: FolderSource, folder: Path, named: Path) -> None:
+    """Verify a folder before it is published, and record what the manifest leaves open.
+
+    named: what the folder came from. Raises DataError naming what is missing or changed.
+    """
+    index = index_of(source)
+    if index is not None:
+        refuse(compare(folder, index, named), named, len(index.files))
+        return
+    made = make_index(folder)
+    tree = tree_sha256(made)
+    if source.tree_sha256 is None:
+        settle(raw, source.path, tree)
+    elif tree != source.tree_sha256:
+        raise DataError(
+            f"{named}: the folder's sha256 is {tree}, expected {source.tree_sha256} "
+            f"({len(made.files)} files, expected {source.files})",
+            "take another copy with --from DIR; nothing was deleted",
+        )
+    keep_index(raw, source.path, made)
+
+
+def refuse(faults: Sequence[Fault], named: Path, listed: int) -> None:
+    """Raise DataError if there are faults: counted, the first of them named."""
+    if not faults:
+        return
+    lines = [str(fault) for fault in faults[:SHOWN_FAULTS]]
+    kinds = {kind: sum(f.kind == kind for f in faults) for kind in ("missing", "changed", "extra")}
+    counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    more = [f"and {len(faults) - len(lines)} more"] if len(faults) > len(lines) else []
+    raise DataError(
+        "\n".join([f"{named}: of the {listed} files listed {counts}", *lines, *more]),
+        "take a whole copy; a part of it, or an edited copy, can be used as your own data "
+        "(dataset: folder)",
+    )
+
+
+def check_folder(raw: Path, source: FolderSource) -> list[Fault]:
+    """Verify a folder on disk; returns its faults."""
+    folder = raw / source.path
+    if not folder.is_dir():
+        return [Fault("missing", source.path, f"{folder}: no such folder")]
+    index, tree = index_of(source), source.tree_sha256 or recorded(raw).get(source.path)
+    if index is None:
+        index = kept_index(raw, source.path)
+    elif source.tree_sha256 is None:
+        tree = None
+    if index is None or (tree is not None and tree_sha256(index) != tree):
+        index = make_index(folder)
+        if (found := tree_sha256(index)) == tree:
+            return []
+        said = f"{folder}: the folder's sha256 is {found}, expected {tree or '(never recorded)'}"
+        return [Fault("changed", source.path, said)]
+    faults = compare(folder, index)
+    return [Fault(f.kind, f"{source.path}/{f.path}", f.said) for f in faults]
+
+
+def _limits(source: FolderSource, index: Index | None) -> tuple[int, int]:
+    """Return how many files and bytes may come out."""
+    files = source.files if index is None else len(index.files)
+    size = source.bytes or (None if index is None else index.total_bytes)
+    return files or MAX_FILES, size or MAX_BYTES
+
+
+def _settle(raw: Path, source: FolderSource, packed: Sequence[Path]) -> None:
+    """Record archives of unknown hash, unless the folder's own content is known."""
+    if source.index or source.tree_sha256:
+        return
+    for path, archive in zip(packed, source.archives, strict=False):
+        if not expected_of(archive).is_hashed:
+            settle(raw, archive.path, hash_file(path, "sha256"))
+
+
+def _unpack(
+    of: Acquisition, source: FolderSource, index: Index | None, packed: Sequence[Path]
+) -> None:
+    target = of.raw / source.path
+    unpacked = temporary.beside(target)
+    max_files, max_bytes = _limits(source, index)
+    try:
+        archives.extract(
+            packed, unpacked, max_bytes=max_bytes, max_files=max_files,
+            folder=source.archive_folder, keep=None if index is None else index.files,
+        )  # fmt: skip
+        accept(of.raw, source, unpacked, named=packed[-1])
+        unpacked.rename(target)
+        sync(target.parent)
+    finally:
+        store.remove(unpacked)

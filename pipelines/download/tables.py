@@ -1,0 +1,111 @@
+"""Many files with an address each, brought side by side and published as one folder."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from urllib.parse import quote
+
+from pipelines.disk import store
+from pipelines.download.download import fetch, sync, take_from
+from pipelines.download.folders import index_of, refuse
+from pipelines.download.index import Fault, Index, compare
+from pipelines.download.manifest import TableSource
+from pipelines.download.source_file import Acquisition
+from pipelines.download.verify import Expected
+
+THREADS = 4
+
+
+class _StoppedError(Exception):
+    """Another file has failed, or the user has stopped it."""
+
+
+class _Progress:
+    """Adds up the bytes of files that arrive at the same time; tells a file to stop."""
+
+    def __init__(self, of: Acquisition, total: int | None) -> None:
+        self._of, self._total, self._done = of, total, 0
+        self._lock, self.stopped = threading.Lock(), threading.Event()
+
+    def add(self, count: int) -> None:
+        """Count bytes that arrived."""
+        with self._lock:
+            self._done += count
+            if self._of.progress is not None:
+                self._of.progress(self._done, self._total)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless all is to stop."""
+        if self.stopped.wait(seconds):
+            raise _StoppedError
+
+
+def bring_table(of: Acquisition, source: TableSource) -> None:
+    """Make the files of a table present and verified, or raise DataError.
+
+    What a mirror has is copied; the rest is downloaded, four files at a time. Files that arrived
+    before an interrupt are kept, and only checked again.
+    """
+    target, index = of.raw / source.path, index_of(source)
+    if target.exists():
+        return
+    assert index is not None
+    staged = of.staged(source.path)
+    progress = _Progress(of, index.total_bytes)
+    of.say(f"{source.path}: {len(index.files)} files")
+    with ThreadPoolExecutor(THREADS) as pool:
+        pending = [
+            pool.submit(_bring, of, source, index, name, staged / name, progress)
+            for name in index.files
+        ]
+        try:
+            for done in as_completed(pending):
+                done.result()
+        except BaseException:
+            progress.stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    faults = compare(staged, index)
+    for fault in faults:  # left by an interrupt, or damaged since
+        store.remove(staged / fault.path)
+    refuse([fault for fault in faults if fault.kind != "extra"], staged, len(index.files))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged.rename(target)
+    sync(target.parent)
+
+
+def check_table(raw: Path, source: TableSource) -> list[Fault]:
+    """Verify a table's files on disk; returns the faults."""
+    folder, index = raw / source.path, index_of(source)
+    if not folder.is_dir():
+        return [Fault("missing", source.path, f"{folder}: no such folder")]
+    assert index is not None
+    faults = compare(folder, index)
+    return [Fault(f.kind, f"{source.path}/{f.path}", f.said) for f in faults]
+
+
+def _bring(
+    of: Acquisition, source: TableSource, index: Index, name: str, place: Path, progress: _Progress
+) -> None:
+    entry = index.files[name]
+    expected = Expected(entry.bytes, **{index.algorithm: entry.digest})
+    if progress.stopped.is_set():
+        raise _StoppedError
+    if not place.exists() and not _take(of, source, name, place, expected):
+        seen = 0
+
+        def tell(have: int, _: int | None) -> None:
+            nonlocal seen
+            if progress.stopped.is_set():
+                raise _StoppedError
+            progress.add(have - seen)
+            seen = have
+
+        urls = [prefix + quote(index.prefix + name) for prefix in source.url_prefixes]
+        fetch(urls, place, expected, progress=tell, sleep=progress.sleep)
+    else:
+        progress.add(place.stat().st_size)
+
+
+def _take(of: Acquisition, source: TableSource, name: str, place: Path, want: Expected) -> bool:
+    return of.mirror is not None and take_from(of.mirror, f"{source.path}/{name}", place, want)

@@ -1,0 +1,1 @@
+"""Numbers in; pictures out, all in one style."""

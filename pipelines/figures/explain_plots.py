@@ -1,0 +1,216 @@
+"""The figures of an explanation: cosine distances, Grad-CAM++ over the picture, spike rasters.
+
+Each draw_… function returns its figure, in the look of plot_style.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.evaluation.rasters import Raster
+from pipelines.figures.plot_style import (
+    COLOURS,
+    MUTED,
+    headline,
+    new_figure,
+    paper_style,
+    shorten,
+    wrap,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Picture = NDArray[np.floating[Any]]
+# channels of an event camera, of the palette: 0 is darker, 1 is brighter
+POLARITIES = (COLOURS[0], COLOURS[1])
+POLARITIES_SAID = "events: blue darker, vermilion brighter, dark both"
+# colours of a map, never dark, and how much of them a black pixel of the input takes away
+HEAT, SHADE = ("#FFFFE5", "#FECC5C", "#FD8D3C", "#E31A1C"), 0.65
+
+
+class CamRow(NamedTuple):
+    """One clip: its class, what it looks like, (H, W) or (H, W, 3) in 0..1, and a map a run.
+
+    maps: (h, w) in 0..1. said: what each run takes it for.
+    """
+
+    name: str
+    picture: Picture
+    maps: list[Picture]
+    said: list[str]
+
+
+def as_picture(x: NDArray[Any], *, events: bool) -> Picture:
+    """Show a cached visual input, (C, H, W) or (T, C, H, W): (H, W) grey or (H, W, 3), in 0..1.
+
+    Events are summed over time, on white, deeper for more: darker blue and brighter vermilion, or
+    black where there is one channel; full colour is the 99th percentile of the pixels with events.
+    Of several frames the middle one is shown. 8-bit levels are shown as they are, anything else
+    from its least to its largest value; of other than 3 channels, their mean.
+    """
+    if events:
+        return _events(x.reshape(-1, *x.shape[-3:]).sum(0, dtype=np.float64))
+    frame = x[len(x) // 2] if x.ndim == 4 else x
+    levels = frame.astype(np.float64)
+    if frame.dtype == np.uint8:
+        levels = levels / 255
+    else:
+        low, high = levels.min(), levels.max()
+        levels = (levels - low) / (high - low if high > low else 1)
+    return np.moveaxis(levels, 0, -1) if len(levels) == 3 else levels.mean(0)
+
+
+def _events(counts: Picture) -> Picture:
+    """counts: (C, H, W)."""
+    from matplotlib.colors import to_rgb
+
+    colours = POLARITIES if len(counts) == 2 else ("#000000",) * len(counts)
+    seen = counts[counts > 0]
+    strength = np.clip(counts / (np.percentile(seen, 99) if seen.size else 1), 0, 1)
+    inks = 1 - np.array([to_rgb(colour) for colour in colours])
+    # inks on paper: each takes its own share of the white
+    left: Picture = np.prod(1 - strength[..., None] * inks[:, None, None], axis=0)
+    return left
+
+
+@paper_style()
+def draw_distances(
+    matrix: Picture, labels: NDArray[Any], class_names: Sequence[str], title: str, summary: str
+) -> "Figure":
+    """Draw cosine distances between clips that are sorted by class; lines part the classes.
+
+    matrix: (N, N). labels: (N,) rising. Dark is near, yellow is far, up to the largest here.
+    """
+    figure = new_figure((5.0, 4.4) if len(class_names) <= 25 else (7.0, 6.2))
+    axes = figure.subplots()
+    n = len(labels)
+    image = axes.imshow(matrix, cmap="viridis", vmin=0, vmax=max(float(matrix.max()), 1e-9),
+                        interpolation="nearest", extent=(0, n, n, 0))  # fmt: skip
+    present, starts, sizes = np.unique(labels, return_index=True, return_counts=True)
+    for edge in starts[1:].tolist():
+        axes.axhline(edge, color="white", linewidth=0.5)
+        axes.axvline(edge, color="white", linewidth=0.5)
+    axes.spines[:].set_visible(True)
+    centres = starts + sizes / 2
+    names = [shorten(class_names[label], 24) for label in present]
+    size = 7.5 if len(names) <= 12 else 6.5 if len(names) <= 25 else 5.0
+    short = max(map(len, names)) * len(names) <= 45
+    turn: dict[str, Any] = {} if short else {
+        "rotation": 45, "ha": "right", "rotation_mode": "anchor"}  # fmt: skip
+    if len(names) <= 60:
+        axes.set_xticks(centres, names, fontsize=size, **turn)
+        axes.set_yticks(centres, names, fontsize=size)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.set(xlabel="test clips, by class", ylabel="test clips, by class")
+    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=28, pad=0.02)
+    bar.set_label("cosine distance")
+    headline(figure, title, summary)
+    return figure
+
+
+@paper_style()
+def draw_cams(
+    rows: Sequence[CamRow], columns: Sequence[str], title: str, note: str = ""
+) -> "Figure":
+    """Draw a row a clip: the input, then each run's map in colour, in the shades of the input.
+
+    columns: the runs' names. A run that takes a clip for another class says so below its map.
+    note: a line below the title.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = LinearSegmentedColormap.from_list("heat", HEAT)
+    side = 1.17
+    tall = max(row.picture.shape[0] / row.picture.shape[1] for row in rows)
+    figure = new_figure((max(2.9, 0.9 + side * (1 + len(columns))),
+                         0.75 + max(0.4, side * tall) * len(rows)))  # fmt: skip
+    panels = figure.subplots(len(rows), 1 + len(columns), squeeze=False)
+    for one, head in zip(panels[0], ("input", *columns), strict=True):
+        one.set_title(wrap(head, 18, 3), fontsize=7.5)
+    for row, axes in zip(rows, panels, strict=True):
+        axes[0].set_ylabel(wrap(shorten(row.name, 24), 12, 2), rotation=0, ha="right", va="center")
+        _show(axes[0], row.picture)
+        grey = row.picture.mean(-1) if row.picture.ndim == 3 else row.picture
+        for one, heat, said in zip(axes[1:], row.maps, row.said, strict=True):
+            _show(one, grey)
+            edges = (-0.5, grey.shape[1] - 0.5, grey.shape[0] - 0.5, -0.5)
+            one.imshow(heat, cmap=colours, vmin=0, vmax=1, interpolation="bilinear", extent=edges)
+            one.imshow(_shades(grey), interpolation="nearest")
+            if said != row.name:
+                one.set_xlabel(f"said {shorten(said, 16)}", fontsize=6.5, color=MUTED, labelpad=2)
+    if columns:
+        bar = figure.colorbar(ScalarMappable(cmap=colours), ax=panels, aspect=24, pad=0.02,
+                              shrink=min(1.0, 2 / len(rows)))  # fmt: skip
+        bar.set_label("Grad-CAM++, share of the largest")
+    headline(figure, *_lines(title, figure), *_lines(note, figure))
+    return figure
+
+
+@paper_style()
+def draw_rasters(rasters: Sequence[Raster], title: str) -> "Figure":
+    """Draw the spikes of each layer: time steps to the right, a row a neuron, a dash a spike."""
+    across = min(3, len(rasters))
+    down = -(-len(rasters) // across)
+    figure = new_figure((7.0 * across / 3 if across > 1 else 3.4, 0.6 + 1.75 * down))
+    panels = figure.subplots(down, across, squeeze=False)
+    for axes, raster in zip(panels.flat, rasters, strict=False):
+        _draw_raster(axes, raster)
+    for axes in panels.flat[len(rasters) :]:
+        axes.set_visible(False)
+    figure.supxlabel("time step", fontsize=8)
+    figure.supylabel("neurons that fire, at most 64 of a layer", fontsize=8)
+    headline(figure, *_lines(title, figure))
+    return figure
+
+
+def distances_summary(found: Mapping[str, Any], shown: int, n: int) -> str:
+    """Say the numbers of a distance matrix in one line, and how many of the clips are drawn."""
+    names = {"within": "within classes", "between": "between"}
+    parts = [f"{said} {found[name]:.3f}" for name, said in names.items() if found[name] is not None]
+    clips = f"{n} clips" if shown == n else f"{n} clips, {shown} of them drawn by seed"
+    return ", ".join([*parts, clips])
+
+
+def _draw_raster(axes: "Axes", raster: Raster) -> None:
+    steps, shown = raster.spikes.shape
+    axes.set_title(
+        f"{shorten(raster.layer, 40)}\n{raster.firing} of {raster.size} fire, "
+        f"rate {100 * raster.rate:.2g} %",
+        fontsize=6, loc="left",
+    )  # fmt: skip
+    time, neuron = np.nonzero(raster.spikes)
+    axes.hlines(neuron, time + 0.55, time + 1.45, color=COLOURS[0], linewidth=0.9)
+    if not shown:
+        axes.text(0.5, 0.5, "silent", transform=axes.transAxes, ha="center", va="center",
+                  color=MUTED)  # fmt: skip
+    axes.set(xlim=(0.5, steps + 0.5), ylim=(-1, max(shown, 1)))
+    every = -(-steps // 8)
+    axes.set_xticks(range(1, steps + 1, every))
+    axes.set_yticks([])
+
+
+def _show(axes: "Axes", picture: Picture) -> None:
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(MUTED)
+
+
+def _shades(grey: Picture) -> Picture:
+    """Turn a grey picture (H, W) into black that lets its lighter pixels through: (H, W, 4)."""
+    black = np.zeros((*grey.shape, 4))
+    black[..., 3] = SHADE * (1 - grey)
+    return black
+
+
+def _lines(title: str, figure: "Figure") -> list[str]:
+    """Break a title for a figure that may be narrower than a column."""
+    return wrap(title, max(24, int(15 * figure.get_figwidth())), 3).split("\n")

@@ -1,0 +1,240 @@
+"""What a recipe leads to: the key and the place of each artefact, without making any.
+
+A key is over the stage, its version, the key of what it is made from, and the resolved settings;
+the code that makes it (see source_code); never over device, paths or runtime. A new version of a
+stage gives a new key.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines import registry
+from pipelines.clips import in_place
+from pipelines.disk import store
+from pipelines.disk.look import anew, look
+from pipelines.download import manifest as manifests
+from pipelines.download.acquire import raw_folder
+from pipelines.download.manifest import DatasetManifest
+from pipelines.errors import DataError
+from pipelines.plan.run_code import code_of_run
+from pipelines.plan.source_code import code_of
+from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.settings_from_signature import Section, keyword_arguments, keyword_only
+from pipelines.results import run_files
+
+CLIPS_VERSION = 2  # 2: sealed receipts
+CACHE_VERSION = 4  # 4: sealed receipts
+RUN_VERSION = 1
+# what a trained run does not depend on
+NOT_OF_A_RUN = ("noise", "published", "runtime")
+# it says when to stop, not what comes out
+NOT_OF_THE_DATA = ("max_excluded_share",)
+ANEW = ".anew"
+
+
+@dataclass(frozen=True)
+class CachePlan:
+    """One modality's cache: its folder, its settings, and the parts of the key."""
+
+    modality: str
+    folder: Path
+    section: Section
+    made_from: dict[str, Any]
+
+    @property
+    def receipt(self) -> Path:
+        """The file that says that the cache is whole; it is published last."""
+        return self.folder / "receipt.json"
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """Clips and caches of a recipe.
+
+    manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
+    is the user's own, read in place. made_from: the settings, a hash of the files that count, and
+    those of the code. own_files: a hash of each file of the user's that is read in place, by name.
+    """
+
+    manifest: DatasetManifest
+    raw: Path
+    is_local: bool
+    clips: Path
+    data: Section
+    caches: dict[str, CachePlan]
+    made_from: dict[str, Any] = field(default_factory=dict)
+    own_files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def max_excluded_share(self) -> float:
+        """The share of clips that may be unusable: the recipe's, else the data set's own."""
+        own: float | None = self.data.max_excluded_share  # type: ignore[attr-defined]
+        return self.manifest.max_excluded_share if own is None else own
+
+
+def plan_data(recipe: Recipe) -> DataPlan:
+    """Say which manifest and caches a recipe needs. Imports no torch.
+
+    Raises DataError if the dataset is a folder of the user's that is not there or not usable.
+    """
+    name = recipe.data.dataset
+    module = registry.load("dataset", name)
+    manifest, raw = look(manifests.load, name), None
+    code = code_of(module.__name__)
+    made_from: dict[str, Any] = {
+        "stage": "clips",
+        "version": [CLIPS_VERSION, module.VERSION, manifest.version],
+        "settings": data_settings(recipe),
+        "code": code,
+    }
+    if hasattr(module, "LOCAL"):
+        raw = in_place.user_folder(getattr(recipe.data, module.LOCAL), module.LOCAL)
+    # the files may change under an unchanged recipe: then they are other clips
+    own = in_place.own_of(module, raw or raw_folder(manifest), recipe.data)
+    made_from |= {name: part for name, part in own._asdict().items() if part}
+    if hasattr(module, "present"):
+        there = look(module.present, raw or raw_folder(manifest),
+                     **keyword_arguments(module.present, recipe.data))  # fmt: skip
+        if there is not None:
+            made_from["present"] = there
+    if hasattr(module, "classes"):
+        found = look(module.classes, raw or raw_folder(manifest),
+                     **keyword_arguments(module.classes, recipe.data))  # fmt: skip
+        manifest = manifest.model_copy(update={"classes": found})
+    clips_key = store.key(made_from)
+    clips = store.home() / "manifests" / f"{name}-{clips_key}.jsonl"
+    caches = {
+        modality: _plan_cache(modality, section, name, clips_key, module.__name__)
+        for modality, section in (("audio", recipe.audio), ("visual", recipe.visual))
+        if section is not None
+    }
+    is_local = raw is not None
+    said = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
+    said |= {name: made_from[name] for name in ("classes",) if name in made_from}
+    files: dict[str, Any] = {k: made_from[k] for k in ("files", "present") if k in made_from}
+    if files:
+        said["files"] = store.key(files)
+    said["code"] = code
+    return DataPlan(
+        manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said,
+        own.files,
+    )  # fmt: skip
+
+
+def data_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return the data section without what says only where the files lie: paths are in no key."""
+    local = getattr(registry.load("dataset", recipe.data.dataset), "LOCAL", None)
+    left_out = (local, *NOT_OF_THE_DATA)
+    return {k: v for k, v in recipe.data.model_dump(mode="json").items() if k not in left_out}
+
+
+def of_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's plain settings without those that a trained run does not depend on."""
+    kept = {k: v for k, v in settings.items() if k not in NOT_OF_A_RUN}
+    if isinstance(data := kept.get("data"), Mapping):
+        kept["data"] = {k: v for k, v in data.items() if k not in NOT_OF_THE_DATA}
+    return kept
+
+
+def check_unchanged(recipe: Recipe, plan: DataPlan) -> None:
+    """Raise DataError if the user's files are no longer those that a plan was made of.
+
+    To be asked after they were read: what changed meanwhile would be under a key that is not its.
+    """
+    with anew():
+        now = plan_data(recipe)
+    if now.own_files != plan.own_files:
+        raise DataError(
+            f"the files of {plan.manifest.name} in {plan.raw} changed while they were read",
+            "run the same command again when nothing writes there",
+        )
+
+
+def _plan_cache(
+    modality: str, section: Section, dataset: str, clips_key: str, reader: str
+) -> CachePlan:
+    feature: str = section.feature  # type: ignore[attr-defined]
+    module = registry.load("feature", feature)
+    settings = {name: getattr(section, name) for name in keyword_only(module.extract)}
+    if module.READS in ("waveform", "microphones"):
+        settings |= {name: getattr(section, name) for name in ("sample_rate", "seconds")}
+    made_from = {
+        "stage": "cache",
+        "version": [CACHE_VERSION, module.VERSION],
+        "clips": clips_key,
+        "feature": feature,
+        "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+        "code": code_of(module.__name__, reader, "pipelines.cache.build"),
+    }
+    folder = store.home() / "cache" / dataset / f"{feature}-{store.key(made_from)}"
+    return CachePlan(modality, folder, section, made_from)
+
+
+def extract_arguments(plan: CachePlan) -> dict[str, Any]:
+    """Return the keyword arguments of the feature's `extract`."""
+    module = registry.load("feature", plan.made_from["feature"])
+    return keyword_arguments(module.extract, plan.section)
+
+
+def check_same_data(run: Path, plan: DataPlan) -> None:
+    """Raise DataError if a run's data, by its recipe now, are no longer those it was trained on.
+
+    Another split, other classes or another scale would give a number that belongs to no run.
+    """
+    environment = run_files.read(run / "env.json", run_files.Environment)
+    then, now = environment["caches"], [cache.folder.name for cache in plan.caches.values()]
+    if now != then:
+        differs = _since(then, plan)
+        raise DataError(
+            f"the data of run {run.name} have changed since it was trained: "
+            f"{', '.join(now)}, not {', '.join(then)}" + (f"; {differs}" if differs else ""),
+            "train the recipe again, or bring back the files and the version of avsnn",
+        )
+    if environment.get("classes") not in (None, list(plan.manifest.classes)):
+        raise DataError(
+            f"the classes of run {run.name} are not those of its data now",
+            "train the recipe again: avsnn train RECIPE",
+        )
+
+
+def _since(caches: list[str], plan: DataPlan) -> str:
+    """Say which of the user's files are no longer what they were for the caches of that name."""
+    for cache in plan.caches.values():
+        for name in caches:
+            with contextlib.suppress(DataError, KeyError, TypeError):
+                receipt = store.read_json(cache.folder.with_name(name) / "receipt.json")
+                clips = f"{plan.manifest.name}-{receipt['made_from']['clips']}.jsonl"
+                return in_place.since(plan.clips.with_name(clips), plan.own_files)
+    return ""
+
+
+def run_key(recipe: Recipe, data: DataPlan | None = None) -> str:
+    """Return the key of a training run: all settings but noise, published figures and runtime.
+
+    data: the recipe's plan, where it is known.
+    """
+    settings = recipe.resolved() | {"data": data_settings(recipe)}
+    data = data or plan_data(recipe)
+    model = registry.load("model", recipe.model.name)
+    return store.key(
+        {
+            "stage": "train",
+            "version": [RUN_VERSION, getattr(model, "VERSION", 1)],
+            "caches": {name: plan.folder.name for name, plan in data.caches.items()},
+            "settings": of_a_run(settings),
+            "code": code_of_run(recipe, data),
+        }
+    )
+
+
+def run_folder(recipe: Recipe, data: DataPlan | None = None) -> Path:
+    """Return the folder of a recipe's run: runs/<recipe>-<key>. data: as of run_key."""
+    return store.home() / "runs" / f"{recipe.name.replace('/', '-')}-{run_key(recipe, data)}"
+
+
+def trained_anew(run: Path) -> Path:
+    """Return where a run that is there is trained once more, until the new one takes its place."""
+    return run.parent / ANEW / run.name

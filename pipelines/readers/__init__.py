@@ -1,0 +1,1 @@
+"""Files in; arrays out: sound, video, pictures, events. Nothing in a file is trusted."""

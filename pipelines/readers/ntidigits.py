@@ -1,0 +1,105 @@
+"""N-TIDIGITS18: one HDF5 file of spikes from a 64-channel silicon cochlea; nothing in it trusted.
+
+Layout: `{train,test}_labels`, and `{train,test}_addresses/<label>` with the channel and
+`{train,test}_timestamps/<label>` with the time in seconds of each spike. A label is
+`<man|woman>-<speaker>-<a|b>-<digits>`, its digits o, z (both "zero") and 1 to 9.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pipelines.errors import DataError
+from pipelines.readers.events import HINT, Events, checked
+
+Part = Literal["train", "test"]
+CHANNELS = 64
+MAX_LABELS = 1 << 17
+MAX_SPIKES = 1 << 22
+MAX_CHUNK_BYTES = 1 << 26
+MAX_SECONDS = 600
+LABEL = re.compile(r"(?:man|woman)-[A-Za-z0-9]+-[ab]-[oz1-9]+")
+# what h5py raises for damage
+BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+def read_labels(path: Path, part: Part) -> list[str]:
+    """List the labels of a part, sorted.
+
+    Raises DataError if the file is missing or damaged, links elsewhere, names a recording twice,
+    or has a label of another form.
+    """
+    with _opened(path) as file:
+        table = _dataset(file, f"{part}_labels", path, MAX_LABELS)
+        raw = table[()].tolist()
+        names = [n.decode() if isinstance(n, bytes) else str(n) for n in raw]
+    for name in names:
+        if not LABEL.fullmatch(name):
+            raise DataError(f"{path}: {part}_labels holds {name[:80]!r}, not a label", HINT)
+    if len(set(names)) != len(names):
+        raise DataError(f"{path}: {part}_labels names a recording twice", HINT)
+    return sorted(names)
+
+
+def read_spikes(path: Path, part: Part, label: str) -> Events:
+    """Read a recording: x is the channel, 0 to 63; times are rounded to whole µs.
+
+    Raises DataError, naming file and recording, if it is missing, damaged, empty, longer than ten
+    minutes, or its spikes run backwards, lie beyond the channels or at no finite time.
+    """
+    where = f"{path}: {part} {label}"
+    with _opened(path) as file:
+        channel = _dataset(file, f"{part}_addresses/{label}", path, MAX_SPIKES)
+        time_s = _dataset(file, f"{part}_timestamps/{label}", path, MAX_SPIKES)
+        if channel.dtype.kind not in "ui" or time_s.dtype.kind not in "uif":
+            raise DataError(f"{where}: not channels and times", HINT)
+        if channel.shape != time_s.shape or not len(channel):
+            raise DataError(f"{where}: {len(channel)} channels, {len(time_s)} times", HINT)
+        x, seconds = channel[()].astype(np.int64), time_s[()].astype(np.float64)
+    if not (np.isfinite(seconds).all() and np.abs(seconds).max() <= MAX_SECONDS):
+        raise DataError(f"{where}: times beyond {MAX_SECONDS} s", HINT)
+    if x.min() < 0 or x.max() >= CHANNELS:  # before the channel is cut to 16 bits
+        raise DataError(f"{where}: channels from {x.min()} to {x.max()}", HINT)
+    events = Events(
+        np.rint(seconds * 1e6).astype(np.int64), x.astype(np.int16), np.zeros(len(x), np.int16),
+        np.zeros(len(x), np.uint8), 1, CHANNELS,
+    )  # fmt: skip
+    return checked(events, where)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    import h5py  # here: listing the data sets needs none of it
+
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path}: no such file", HINT)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except BROKEN as error:
+        raise DataError(f"{path}: not readable as HDF5: {error}", HINT) from error
+
+
+def _dataset(file: Any, name: str, path: Path, most: int) -> Any:
+    """Find a table of at most `most` entries that lies in this file, whole and in one dimension."""
+    import h5py
+
+    found = file
+    for part in name.split("/"):
+        if not isinstance(found, h5py.Group) or part not in found:
+            raise DataError(f"{path}: has no {name}", HINT)
+        if not isinstance(found.get(part, getlink=True), h5py.HardLink):
+            raise DataError(f"{path}: {name} is a link to elsewhere", HINT)
+        found = found[part]
+    if not isinstance(found, h5py.Dataset) or found.ndim != 1:
+        raise DataError(f"{path}: {name} is not a list", HINT)
+    if found.is_virtual or found.external:
+        raise DataError(f"{path}: {name} is kept in another file", HINT)
+    chunk = (found.chunks or (0,))[0] * found.dtype.itemsize
+    if len(found) > most or chunk > MAX_CHUNK_BYTES or found.dtype.itemsize > 256:
+        raise DataError(f"{path}: {name} has {len(found)} entries, at most {most}", HINT)
+    return found

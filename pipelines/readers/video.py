@@ -1,0 +1,200 @@
+"""Video files to a few frames and a waveform.
+
+A file is decoded once, from its beginning: a header's frame count and index are not believed, for
+broken recordings have wrong ones, and the same frames come out on every machine.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import DataError
+from pipelines.readers.containers import CONTAINERS, HINT, begins_s, decoded, default_track, opened
+from pipelines.readers.cut_short import ends_early
+from pipelines.readers.sound import check_levels, check_rate
+
+Pick = Literal["middle", "random", "even"]
+
+MAX_SECONDS = 600.0
+MAX_FRAMES = 60_000
+MAX_PIXELS = 1 << 24
+MAX_VALUES = 2**28
+GAP_S = 0.01  # below it, times are rounded
+
+
+def read_frames(
+    path: Path, *, pick: Pick, frames: int, pick_seed: int, name: str, seconds: float | None = None
+) -> NDArray[np.uint8]:
+    """Decode some frames of a video: (frames, H, W, 3) uint8, in order of time, turned upright.
+
+    A film of n frames is looked at at the n middles of n equal parts of its time, whatever its
+    frame rate does; of these moments pick takes "middle", those around the middle; "even", the
+    middles of equal parts; "random", some by a hash of pick_seed and name (with repetition only if
+    there are too few). seconds: look only at frames that begin before. Raises DataError, naming
+    the file, for what cannot be decoded, holds no frame, ends early, or is longer than 10 minutes.
+    """
+    times_s = frame_times(path, seconds)
+    shown = on_screen(times_s)
+    moments = choose(len(shown), pick=pick, frames=frames, pick_seed=pick_seed, name=name)
+    chosen = [shown[moment] for moment in moments]
+    wanted, found = set(chosen), dict[int, NDArray[np.uint8]]()
+    for number, frame in enumerate(_frames(path, seconds)):
+        if number in wanted:
+            found[number] = upright(path, frame.to_ndarray(format="rgb24"), frame)
+        if number >= chosen[-1]:
+            break
+    shapes = {image.shape for image in found.values()}
+    if len(shapes) != 1 or len(found) != len(wanted):
+        raise DataError(f"{path}: its frames have different sizes: {sorted(shapes)}", HINT)
+    return np.stack([found[number] for number in chosen])
+
+
+def choose(count: int, *, pick: Pick, frames: int, pick_seed: int, name: str) -> list[int]:
+    """Say which of `count` moments are taken, ascending; see `read_frames`."""
+    if pick == "even":
+        return [min(count - 1, (2 * i + 1) * count // (2 * frames)) for i in range(frames)]
+    if pick == "middle":
+        first = max(0, min(count - frames, (count - frames + 1) // 2))
+        return [min(count - 1, first + i) for i in range(frames)]
+    # by a hash: the same on every machine and in every version of every library
+    hashes = [sha256(f"{pick_seed}/{name}/{i}".encode()).digest() for i in range(count)]
+    numbers = sorted(range(count), key=hashes.__getitem__)
+    return sorted((numbers * -(-frames // count))[:frames])
+
+
+def on_screen(times_s: NDArray[np.float64]) -> list[int]:
+    """Return which frame is shown at each of n moments, the middles of n equal parts of the film.
+
+    times_s: (n + 1,) when each of n frames begins, ascending, and when the last one ends. Evenly
+    spaced frames are shown at one moment each.
+    """
+    count = len(times_s) - 1
+    moments = times_s[0] + (np.arange(count) + 0.5) / count * (times_s[-1] - times_s[0])
+    shown = np.searchsorted(times_s[:-1], moments, side="right") - 1
+    return [int(number) for number in np.maximum(shown, 0)]
+
+
+def frame_times(path: Path, seconds: float | None = None) -> NDArray[np.float64]:
+    """Decode a video to say when its n frames begin, and when the last one ends: (n + 1,) s.
+
+    Where a container has no times, frames are evenly spaced. Raises DataError as `read_frames`
+    does.
+    """
+    times: list[float | None] = []
+    length_s = 0.0
+    for frame in _frames(path, seconds):
+        times.append(frame.time)
+        length_s = float((frame.duration or 0) * (frame.time_base or 0))
+    if not times:
+        raise DataError(f"{path}: holds no frame that can be decoded", HINT)
+    known = [time for time in times if time is not None]
+    if len(known) < len(times) or len(times) == 1:
+        return np.arange(len(times) + 1, dtype=np.float64)
+    began = np.maximum.accumulate(np.array(known, np.float64))
+    spacing_s = (began[-1] - began[0]) / (len(began) - 1)
+    if not spacing_s:
+        return np.arange(len(times) + 1, dtype=np.float64)
+    if seconds is not None:
+        length_s = min(length_s, began[0] + seconds - began[-1])
+    # some containers give the last frame next to no time
+    return np.append(began, began[-1] + max(spacing_s, length_s))
+
+
+def count_frames(path: Path, seconds: float | None = None) -> int:
+    """Count a video's frames by decoding it. Raises DataError as `read_frames` does."""
+    return len(frame_times(path, seconds)) - 1
+
+
+def upright(path: Path, image: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
+    """Turn and mirror an image (H, W, 3) as the container's display matrix says, as players do.
+
+    The matrix is (a, b, u, c, d, v, x, y, w): a point goes to (a x + c y, b x + d y).
+    """
+    said = frame.side_data.get("DISPLAYMATRIX")
+    if said is None:
+        return image
+    a, b, _, c, d, *_ = (
+        round(value / 65536, 3) for value in np.frombuffer(said, np.int32).tolist()
+    )
+    if b or c:
+        if a or d or not (b and c):
+            raise DataError(f"{path}: turned by an angle that is no quarter turn", HINT)
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def read_sound(path: Path, kinds: str = CONTAINERS) -> tuple[NDArray[np.float32], int]:
+    """Decode the default sound of a container: (channels, samples) float32, and the rate in Hz.
+
+    Full scale is ±1. It begins when the film does: where the sound is late, or pauses, there are
+    zeros. kinds: as for `opened`. Raises DataError, naming the file, if there is no sound, or it
+    cannot be decoded, changes its format half-way, or ends early.
+    """
+    parts: list[NDArray[np.float32]] = []
+    values, formats = 0, set[tuple[int, int]]()
+    with opened(path, kinds) as container:
+        track = default_track(container, "audio")
+        if track is None:
+            lacks = "ends early, before any sound" if ends_early(path) else "holds no sound"
+            raise DataError(f"{path}: {lacks}", HINT)
+        now_s = begins_s(container)
+        for frame in decoded(container, track, path):
+            part = _waveform(frame)
+            formats.add((len(part), frame.sample_rate))
+            gap_s = 0.0 if frame.time is None else frame.time - now_s
+            missing = round(gap_s * frame.sample_rate) if gap_s > GAP_S else 0
+            now_s += (missing + part.shape[1]) / frame.sample_rate
+            values += part.size + missing * len(part)
+            if values > MAX_VALUES or values > MAX_SECONDS * frame.sample_rate * len(part):
+                raise DataError(f"{path}: its sound is longer than {MAX_SECONDS:g} s", HINT)
+            if missing:
+                parts.append(np.zeros((len(part), missing), np.float32))
+            parts.append(part)
+    if not values or len(formats) != 1:
+        raise DataError(f"{path}: its sound is empty or changes its format", HINT)
+    waveform = np.concatenate(parts, axis=1)
+    rate_hz = formats.pop()[1]
+    check_rate(path, rate_hz)
+    check_levels(path, waveform)
+    return waveform, rate_hz
+
+
+def _waveform(frame: Any) -> NDArray[np.float32]:
+    """Turn a decoded piece of sound into (channels, samples) float32 with full scale at 1."""
+    values: NDArray[Any] = frame.to_ndarray()
+    channels = len(frame.layout.channels)
+    if not frame.format.is_planar:
+        values = values.reshape(-1, channels).T
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
+    scale = 1.0 if values.dtype.kind == "f" else -float(np.iinfo(values.dtype).min)
+    scaled: NDArray[np.float32] = (values / scale).astype(np.float32)
+    return scaled
+
+
+def _frames(path: Path, seconds: float | None) -> Iterator[Any]:
+    """Decode the default video track, frame by frame, bounded."""
+    with opened(path) as container:
+        track = default_track(container, "video")
+        if track is None:
+            lacks = "ends early, before any picture" if ends_early(path) else "holds no picture"
+            raise DataError(f"{path}: {lacks}", HINT)
+        # as many threads as the machine has would decode the same frames, in more memory
+        track.thread_type = "NONE"
+        limit = MAX_SECONDS if seconds is None else min(seconds, MAX_SECONDS)
+        began: float | None = None
+        for number, frame in enumerate(decoded(container, track, path, seconds)):
+            if frame.width * frame.height > MAX_PIXELS:
+                raise DataError(f"{path}: frames of {frame.width} x {frame.height} pixels", HINT)
+            # some containers do not begin at 0
+            began = frame.time if began is None else began
+            played = (frame.time or 0.0) - (began or 0.0)
+            if number and seconds is not None and played > limit - 1e-6:
+                return
+            if number >= MAX_FRAMES or played > MAX_SECONDS:
+                raise DataError(f"{path}: longer than {MAX_SECONDS:g} s", HINT)
+            yield frame

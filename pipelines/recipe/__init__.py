@@ -1,0 +1,1 @@
+"""A YAML file and overrides in; a checked, resolved recipe out, or every error with its line."""

@@ -1,0 +1,184 @@
+"""One run, said in one YAML file: found, checked against everything that it names, and resolved."""
+
+import difflib
+import json
+import os.path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pipelines import registry
+from pipelines.errors import RecipeError
+from pipelines.recipe.messages import Document, Fault, fault_at, render, show
+from pipelines.recipe.modules import completed
+from pipelines.recipe.noise import Noise, SnrRange, parse_range
+from pipelines.recipe.overrides import with_overrides
+from pipelines.recipe.schema import (
+    AudioInput,
+    DataInput,
+    ModelInput,
+    Published,
+    RecipeFile,
+    Runtime,
+    Train,
+    VisualInput,
+)
+from pipelines.recipe.schema_messages import faults_of
+from pipelines.recipe.yaml_reader import dump, scan
+
+__all__ = ["Recipe", "SnrRange", "bundled_names", "by_path", "find", "load", "parse_range"]
+
+LONGEST_NAME = 180  # a file's has 255 bytes; a run's key and what is written beside it are in them
+SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "published", "runtime")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A valid recipe with every default in it; name is what run folders are called after."""
+
+    name: str
+    path: Path
+    version: int
+    seed: int
+    data: DataInput
+    audio: AudioInput | None
+    visual: VisualInput | None
+    model: ModelInput
+    train: Train
+    noise: Noise
+    published: Published | None
+    runtime: Runtime
+
+    def resolved(self) -> dict[str, Any]:
+        """Return all settings as plain JSON data; a section that is not there has no key."""
+        sections = {name: getattr(self, name) for name in SECTIONS}
+        return {"version": self.version, "seed": self.seed} | {
+            name: section.model_dump(mode="json")
+            for name, section in sections.items()
+            if section is not None
+        }
+
+    def to_yaml(self) -> str:
+        """Write the resolved recipe; loading it gives the same resolved recipe."""
+        return dump(self.resolved())
+
+
+def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) -> Recipe:
+    """Read and check a recipe, with `a.b=VALUE` overrides on top.
+
+    with_model: False leaves the model's settings unread, which spares importing torch; for what
+    only prepares data.
+    Raises RecipeError with every fault of the file and of the overrides in it, UsageError for an
+    override that is not of that form.
+    """
+    document, schema, faults = completed(
+        with_overrides(scan(path), overrides), skip=() if with_model else ("model",)
+    )
+    if not document.data.keys() & {"audio", "visual"} and () not in document.holes:
+        faults.append(fault_at(document, (), "needs a section audio, visual, or both"))
+    try:
+        checked = schema.model_validate_json(json.dumps(document.data, allow_nan=False))
+    except ValidationError as failure:
+        faults.extend(faults_of(document, failure, schema))
+    else:
+        faults.extend(_time_steps_that_differ(document, checked))
+        faults.extend(_colours_that_are_none(document, checked))
+        if with_model and not faults:
+            faults.extend(_sizes_that_do_not_fit(document, checked))
+    faults.extend(document.faults)
+    if too_long := _name_fault(path):
+        faults.append(fault_at(document, (), too_long))
+    if faults:
+        raise RecipeError(render(document, faults))
+    values = {name: getattr(checked, name) for name in ("version", "seed", *SECTIONS)}
+    return Recipe(name=_name(path), path=path, **values)
+
+
+def _name_fault(path: Path) -> str:
+    """Say that no run's folder can be called after a recipe, "" where one can."""
+    size = len(os.fsencode(path.stem))
+    return f"{size} bytes of name, at most {LONGEST_NAME}" if size > LONGEST_NAME else ""
+
+
+def by_path(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted path, in their order: {"train.optimizer.lr": 0.001}."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= by_path(value, f"{before}{name}.")
+        else:
+            flat[before + name] = value
+    return flat
+
+
+def _time_steps_that_differ(document: Document, checked: RecipeFile) -> list[Fault]:
+    """An input that changes over time must change as often as the network steps."""
+    steps = getattr(checked.model, "time_steps", None)
+    faults = []
+    for section in ("audio", "visual"):
+        settings = getattr(checked, section)
+        for name in ("time_steps", "frames"):
+            found = getattr(settings, name, None)
+            static = name == "frames" and found == 1
+            if None not in (steps, found) and found != steps and not static:
+                text = f"{found}, but model.time_steps is {steps}: they must be equal"
+                faults.append(fault_at(document, (section, name), text))
+    return faults
+
+
+def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Fault]:
+    """ImageNet's mean and sd are of red, green and blue."""
+    visual = checked.visual
+    if visual is None or visual.normalise != "imagenet" or getattr(visual, "channels", 0) == 3:
+        return []
+    text = "imagenet is for images of 3 channels; write training or none"
+    return [fault_at(document, ("visual", "normalise"), text)]
+
+
+def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Fault]:
+    """Ask the model whether inputs of these sizes fit, before hours of preparing."""
+    misfit = getattr(registry.load("model", checked.model.name), "misfit", None)
+    if misfit is None:
+        return []
+    sizes = (getattr(section, "size", None) for section in (checked.audio, checked.visual))
+    text = misfit(checked.model, *sizes)
+    return [fault_at(document, ("audio", "size"), text)] if text else []
+
+
+def _name(path: Path) -> str:
+    folder = registry.bundled("recipes").resolve()
+    if path.resolve().is_relative_to(folder):
+        return path.resolve().relative_to(folder).with_suffix("").as_posix()
+    return path.stem
+
+
+def bundled_names() -> list[str]:
+    """List the recipes that come with avsnn, as spoken_digits_av/s_cmrl, sorted."""
+    folder = registry.bundled("recipes")
+    files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml"))
+    return sorted(file.as_posix() for file in files)
+
+
+def find(name: str) -> Path:
+    """Return the file of a recipe: a path to a YAML file, else the name of a bundled recipe.
+
+    In a bundled name `-` and `_` are one, and `.yaml` may stand or not. Raises RecipeError with
+    the nearest name.
+    """
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 - never raises
+    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):  # noqa: PTH113 - never raises
+        return path
+    known = {_plain(bundled): bundled for bundled in bundled_names()}
+    if _plain(name) in known:
+        return registry.bundled("recipes") / f"{known[_plain(name)]}.yaml"
+    by_stem = {bundled.rpartition("/")[2]: bundled for bundled in known.values()} | known
+    near = difflib.get_close_matches(_plain(name), by_stem, n=1)
+    nearest = f" (did you mean {by_stem[near[0]]}?)" if near else ""
+    raise RecipeError(f"no recipe {show(name)}{nearest}", hint="avsnn ls recipes")
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(".yaml").replace("-", "_")

@@ -1,0 +1,233 @@
+"""What every recipe may say; recipe_modules adds what the modules it names may be told."""
+
+import re
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pipelines.recipe.noise import Decibels, Noise
+from pipelines.recipe.settings_from_signature import Section
+
+Pixels = Annotated[int, Field(ge=8, le=1024)]
+Normalise = Literal["training", "none"]
+NORMALISE = "Scale to mean 0 and sd 1: by each channel's of the training clips, or not at all."
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class DataInput(Section):
+    """Which clips."""
+
+    dataset: str = Field(description="Name of a dataset, as `avsnn ls datasets` lists it.")
+    max_excluded_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None,
+        description="Share of the clips that may be unusable, in no key; null: the data set's own.",
+    )
+
+
+class AudioInput(Section):
+    """What the audio of a clip becomes."""
+
+    feature: str = Field(description="Name of an audio feature, as `avsnn ls features` lists it.")
+    sample_rate: int = Field(
+        default=22050, ge=1000, le=192_000, description="Rate in Hz that clips are resampled to."
+    )
+    seconds: float = Field(
+        default=4.0, gt=0, le=60, description="Length in s that clips are cut or padded to."
+    )
+    normalise: Normalise = Field(default="training", description=NORMALISE)
+
+    @model_validator(mode="after")
+    def _holds_a_sample(self) -> Self:
+        if round(self.seconds * self.sample_rate) < 1:
+            raise ValueError(f"seconds ({self.seconds:g}) hold no sample at {self.sample_rate} Hz")
+        return self
+
+
+class SpikeInput(Section):
+    """What the audio of a clip becomes where it comes as a cochlea's spikes."""
+
+    feature: str = Field(description="Name of an audio feature, as `avsnn ls features` lists it.")
+    normalise: Normalise = Field(default="training", description=NORMALISE)
+
+
+class VisualInput(Section):
+    """What the image or the events of a clip become."""
+
+    feature: str = Field(description="Name of a visual feature, as `avsnn ls features` lists it.")
+    size: tuple[Pixels, Pixels] = Field(
+        default=(128, 128), description="Height and width in pixels after resizing."
+    )
+    crop: Literal["none", "random", "resized", "resized-antialiased"] = Field(
+        default="none",
+        description="Random crop of the training images: of fixed size, or of random size and "
+        "shape, resized plainly or as torchvision's RandomResizedCrop.",
+    )
+    flip: bool = Field(default=False, description="Mirror half of the training images.")
+    normalise: Literal["training", "none", "imagenet"] = Field(
+        default="training", description=f"{NORMALISE} imagenet: by ImageNet's, in colour."
+    )
+
+
+class ModelInput(Section):
+    """Which network."""
+
+    name: str = Field(description="Name of a model, as `avsnn ls models` lists it.")
+    preset: str = Field(
+        default="paper", description="Named settings that lie under those written here."
+    )
+
+
+class Optimizer(Section):
+    """How the weights move."""
+
+    name: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="Update rule.")
+    lr: float = Field(gt=0, le=10, description="Learning rate after warm-up.")
+    weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of the update rule.")
+    betas: tuple[Beta, Beta] = Field(
+        default=(0.9, 0.999),
+        description="Decay rates of the running mean and square; sgd's momentum is the first.",
+    )
+
+
+class Schedule(Section):
+    """How the learning rate changes over the epochs."""
+
+    name: Literal["constant", "cosine", "step"] = Field(
+        default="constant", description="Shape of the learning rate after warm-up."
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0, description="Length of the linear warm-up.")
+    warmup_lr: float = Field(
+        default=1e-6, ge=0, description="Learning rate that warm-up starts at."
+    )
+    final_lr: float = Field(default=0.0, ge=0, description="Learning rate that cosine ends at.")
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(), description="Epochs after which step multiplies the learning rate by gamma."
+    )
+    gamma: float = Field(default=0.1, gt=0, description="Factor of step at each milestone.")
+
+    @field_validator("milestones")
+    @classmethod
+    def _increasing(cls, milestones: tuple[int, ...]) -> tuple[int, ...]:
+        if any(later <= earlier for earlier, later in pairwise(milestones)):
+            raise ValueError("must increase")
+        return milestones
+
+
+class Augment(Section):
+    """What is varied in training and never in evaluation."""
+
+    time_shift: float = Field(
+        default=0.0, ge=0, le=0.5, description="Largest shift in time, as a share of the clip."
+    )
+    noise_snr_db: tuple[Decibels, Decibels] | None = Field(
+        default=None, description="Range in dB that white noise is drawn from; null for none."
+    )
+    noise_probability: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the samples that get that noise."
+    )
+
+    @field_validator("noise_snr_db")
+    @classmethod
+    def _ordered(cls, snr_db: tuple[float, float] | None) -> tuple[float, float] | None:
+        if snr_db is not None and snr_db[0] > snr_db[1]:
+            raise ValueError("must go from low to high")
+        return snr_db
+
+
+class Train(Section):
+    """How the network is trained."""
+
+    epochs: int = Field(ge=1, le=100_000, description="Passes over the training clips.")
+    batch_size: int = Field(ge=1, le=65_536, description="Clips in one step.")
+    optimizer: Optimizer = Field(description="How the weights move.")
+    schedule: Schedule = Field(
+        default=Schedule(), description="How the learning rate changes over the epochs."
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the target spread over all classes."
+    )
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Largest norm of the gradient; null for no limit."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="fp32",
+        description="Number format of the forward pass; auto: bfloat16 where it is fast, so that "
+        "figures depend on the processor.",
+    )
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
+        default="auto", description="Layout of images in memory."
+    )
+    data_on_device: Literal["auto", "yes", "no"] = Field(
+        default="auto", description="Keep the whole cache in device memory."
+    )
+    select: Literal["best-validation", "lowest-loss", "last"] = Field(
+        default="best-validation",
+        description="Which epoch is evaluated: by accuracy on validation, by what is learned "
+        "there (azimuths too), or the last.",
+    )
+    augment: Augment = Field(
+        default=Augment(), description="What is varied in training and never in evaluation."
+    )
+    deterministic: bool = Field(
+        default=True, description="Use only algorithms that repeat bit by bit."
+    )
+    start_from: tuple[Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")], ...] = Field(
+        default=(), description="Trained runs, by their whole names, whose weights it begins with."
+    )
+    freeze: tuple[Annotated[str, Field(pattern=r"^\w[\w.]*$")], ...] = Field(
+        default=(), description="Parts of the network that keep their weights, such as audio."
+    )
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        warmup = self.schedule.warmup_epochs
+        if warmup > self.epochs:
+            raise ValueError(f"schedule.warmup_epochs ({warmup:g}) is over epochs ({self.epochs})")
+        return self
+
+
+class Runtime(Section):
+    """Where and how fast it runs; in no key, for it must not change a result."""
+
+    num_workers: Annotated[int, Field(ge=0, le=256)] | None = Field(
+        default=None,
+        description="Threads that decode, processes that load; null: a core each, none.",
+    )
+    device: str = Field(default="auto", description="One of auto, cpu, cuda and cuda:N.")
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None, description="CPU threads of torch; null for its own choice."
+    )
+
+    @field_validator("device")
+    @classmethod
+    def _known(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
+            raise ValueError("must be auto, cpu, cuda or cuda:N")
+        return device
+
+
+class Published(Section):
+    """What a paper says that this recipe gives; compared with, never trained on."""
+
+    accuracy_percent: float = Field(ge=0, le=100, description="The paper's test accuracy in %.")
+    n: int | None = Field(
+        default=None, ge=1, description="The paper's number of test clips; null if not known."
+    )
+    protocol: str = Field(description="How the paper split and selected, in a few words.")
+    source: str = Field(description="The paper and its table.")
+
+
+class RecipeFile(Section):
+    """A whole recipe; the modules that it names add their settings to the first four sections."""
+
+    version: Literal[1] = Field(description="Version of the recipe format.")
+    seed: int = Field(ge=0, lt=2**31, description="Seed of weights, order and augmentation.")
+    data: DataInput = Field(description="Which clips.")
+    audio: AudioInput | None = Field(default=None, description="What the audio becomes.")
+    visual: VisualInput | None = Field(default=None, description="What the image becomes.")
+    model: ModelInput = Field(description="Which network.")
+    train: Train = Field(description="How the network is trained.")
+    noise: Noise = Field(default=Noise(), description="Noise on the input in evaluation.")
+    published: Published | None = Field(default=None, description="What the paper reports.")
+    runtime: Runtime = Field(default=Runtime(), description="Where and how fast it runs.")

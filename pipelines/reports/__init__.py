@@ -1,0 +1,1 @@
+"""Runs in; tables and one HTML page out."""

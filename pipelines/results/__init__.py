@@ -1,0 +1,1 @@
+"""What the stages of a run leave: schemas of its JSON files, and figures from predictions."""

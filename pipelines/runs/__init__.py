@@ -1,0 +1,1 @@
+"""Recipes in; runs out: the stages, their status, and sweeps of many."""

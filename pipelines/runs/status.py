@@ -1,0 +1,211 @@
+"""`avsnn status`: whether each stage of a recipe is done, and what keeps it from being a hit."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipelines.cache.receipts import are_clips_whole, clips_receipt_path, is_whole
+from pipelines.clips import in_place
+from pipelines.disk import store
+from pipelines.download.acquire import missing
+from pipelines.errors import AvsnnError, DataError
+from pipelines.plan.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder, trained_anew
+from pipelines.plan.run_code import code_of_run, other_code
+from pipelines.recipe import yaml_reader
+from pipelines.recipe.recipe import Recipe
+from pipelines.results.noise_files import noise_result
+from pipelines.runs.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
+
+Row = dict[str, str]
+COMPARED = 50
+NOT_MADE = "not made yet"
+
+
+def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
+    """Say of each stage whether it is a hit, with what it is called, or why it is a miss.
+
+    run: its folder; None for where the recipe would be trained.
+    """
+    plan = plan_data(recipe)
+    run = run or run_folder(recipe, plan)
+    other = _other_code(run, recipe, plan)
+    return [
+        _download(plan),
+        _clips(plan),
+        *(_cache(cache) for cache in plan.caches.values()),
+        _train(recipe, run, plan, other),
+        _evaluate(run, other),
+        _noise(recipe, run, other),
+    ]
+
+
+def why_not_prepared(plan: DataPlan) -> list[str]:
+    """Say why what is to be prepared is not there, where something near it is."""
+    rows = [_clips(plan), *(_cache(cache) for cache in plan.caches.values())]
+    return [
+        f"{row['stage']}: {row['detail']}"
+        for row in rows if row["state"] == "miss" and row["detail"] != NOT_MADE
+    ]  # fmt: skip
+
+
+def why_not_trained(recipe: Recipe, run: Path, plan: DataPlan) -> str:
+    """Say that a run with these settings is there, and why it is not this one; else ""."""
+    said = "" if run.exists() else _nearest_run(recipe, run, plan)
+    return "" if said.startswith(OTHER_SETTINGS) else said
+
+
+def _row(stage: str, hit: bool, detail: str) -> Row:
+    return {"stage": stage, "state": "hit" if hit else "miss", "detail": detail}
+
+
+def _download(plan: DataPlan) -> Row:
+    if plan.is_local:
+        return _row("download", True, f"reads {plan.raw}")
+    lacking = missing(plan.manifest)
+    more = f" and {len(lacking) - 2} more" if len(lacking) > 2 else ""
+    detail = f"lacks {', '.join(lacking[:2])}{more}" if lacking else "all sources"
+    return _row("download", not lacking, detail)
+
+
+def _clips(plan: DataPlan) -> Row:
+    try:
+        if are_clips_whole(plan.clips):
+            versions = _other_versions(clips_receipt_path(plan.clips))
+            return _row("clips", True, plan.clips.name + versions)
+    except DataError as error:
+        return _row("clips", False, error.message)
+    if differs := _other_files(plan):
+        return _row("clips", False, differs)
+    near = nearest(
+        plan.made_from, ((path.stem, _made_from(path)) for path in _other_receipts(plan))
+    )
+    return _row("clips", False, near.replace(".receipt", "") or NOT_MADE)
+
+
+def _other_files(plan: DataPlan) -> str:
+    """Say which of the user's files keep clips that were made from being a hit; "" if none do."""
+    for receipt in _other_receipts(plan):
+        made = _made_from(receipt)
+        clips = receipt.with_name(receipt.name.replace(".receipt.json", ".jsonl"))
+        of_files = ("files", "classes")
+        same = all(made.get(k) == v for k, v in plan.made_from.items() if k not in of_files)
+        if same and (differs := in_place.since(clips, plan.own_files)):
+            said = f"files {made.get('files')}, not {plan.made_from.get('files')}"
+            return f"not with these files: {differs}; {clips.stem} has {said}"
+    return ""
+
+
+def _other_receipts(plan: DataPlan) -> list[Path]:
+    return _newest(plan.clips.parent.glob(f"{plan.manifest.name}-*.receipt.json"))
+
+
+def _cache(plan: CachePlan) -> Row:
+    stage = f"cache {plan.modality}"
+    try:
+        if is_whole(plan):
+            return _row(stage, True, plan.folder.name + _other_versions(plan.receipt))
+    except DataError as error:
+        return _row(stage, False, error.message)
+    if plan.folder.exists():
+        return _row(stage, False, f"{plan.folder.name} was not finished")
+    others = plan.folder.parent.glob(f"{plan.made_from['feature']}-*/receipt.json")
+    known = ((path.parent.name, _made_from(path)) for path in _newest(others))
+    return _row(stage, False, nearest(plan.made_from, known) or NOT_MADE)
+
+
+def _train(recipe: Recipe, run: Path, plan: DataPlan, other: str) -> Row:
+    metrics, epochs = run / "metrics.jsonl", recipe.train.epochs
+    done = len(metrics.read_bytes().splitlines()) if metrics.is_file() else 0
+    if trained_anew(run).exists():
+        return _row("train", False, f"{run.name} was to be trained anew, which was not finished")
+    if (run / "trained.json").exists():
+        detail = f"{run.name}, {done} of {epochs} epochs" + _other_versions(run / "trained.json")
+        detail += f", with {other}" if other else ""
+        return _row("train", True, detail)
+    if any(run.glob("checkpoint-*")):
+        return _row("train", False, f"{run.name} stopped after {done} of {epochs} epochs")
+    return _row("train", False, _nearest_run(recipe, run, plan) or "not started")
+
+
+def _nearest_run(recipe: Recipe, run: Path, plan: DataPlan) -> str:
+    others = run.parent.glob(f"{run.name.rpartition('-')[0]}-*/recipe.yaml")
+    wanted = of_a_run(recipe.resolved()) | {
+        CODE: code_of_run(recipe, plan), CACHES: [c.folder.name for c in plan.caches.values()],
+    }  # fmt: skip
+    known = (
+        (path.parent.name, settings | _beside(path, CODE, CACHES))
+        for path in _newest(others)
+        if path.parent != run and (settings := of_a_run(_settings(path)))
+    )
+    return nearest(wanted, known)
+
+
+def _beside(recipe: Path, *names: str) -> dict[str, Any]:
+    """Read parts of the env.json beside a run's recipe; {} where there is none to read."""
+    try:
+        found = store.read_json(recipe.with_name("env.json"))
+        return {name: found[name] for name in names if name in found}
+    except (AvsnnError, TypeError):
+        return {}
+
+
+def _other_code(run: Path, recipe: Recipe, plan: DataPlan) -> str:
+    """Say in what the code of a trained run is another one; "" if it is not, or is not readable."""
+    try:
+        return other_code(run, recipe, plan) if (run / "trained.json").exists() else ""
+    except DataError:
+        return ""
+
+
+def _evaluate(run: Path, other: str) -> Row:
+    if (run / "eval.json").exists():
+        return _row("evaluate", True, "eval.json")
+    return _row("evaluate", False, _after_training(run, other))
+
+
+def _noise(recipe: Recipe, run: Path, other: str) -> Row:
+    path, wanted = run / f"{noise_result(recipe.noise)}.json", recipe.noise.model_dump(mode="json")
+    if _part(path, "noise") == wanted:
+        return _row("noise-eval", True, path.name)
+    if path.exists():
+        return _row("noise-eval", False, f"{path.name} is damaged")
+    others = ((other.name, _part(other, "noise")) for other in _newest(run.glob("noise-*.json")))
+    return _row("noise-eval", False, nearest(wanted, others) or _after_training(run, other))
+
+
+def _after_training(run: Path, other: str) -> str:
+    if other:
+        return f"not possible: trained with {other}"
+    return "not done yet" if (run / "trained.json").exists() else "waits for train"
+
+
+def _newest(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)[:COMPARED]
+
+
+def _part(path: Path, name: str) -> dict[str, Any]:
+    """Read one mapping of a JSON file; what cannot be read has nothing to compare."""
+    try:
+        found = store.read_json(path)[name]
+    except (AvsnnError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _made_from(receipt: Path) -> dict[str, Any]:
+    # the statistics are what was found, not what was asked for
+    return {k: v for k, v in _part(receipt, "made_from").items() if k != "statistics"}
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        return yaml_reader.scan(path).data
+    except AvsnnError:
+        return {}
+
+
+def _other_versions(path: Path) -> str:
+    """Name the libraries an artefact was made with, where others are installed now."""
+    made, now = _part(path, "versions"), store.versions()
+    other = [f"{k} {v} (now {now.get(k)})" for k, v in made.items() if now.get(k) != v]
+    return f", made with {', '.join(other)}" if other else ""
