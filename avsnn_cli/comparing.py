@@ -13,11 +13,12 @@ from avsnn_cli.formats import laid_out
 from avsnn_cli.render import Reporter
 from pipelines import device as machine
 from pipelines.disk import store
-from pipelines.disk.paths import check_target
+from pipelines.disk.paths import check_target, is_file
 from pipelines.errors import AvsnnError, DataError, UsageError
 from pipelines.plan.plan import run_folder
 from pipelines.reports import compare as comparing
-from pipelines.runs import stages, sweep
+from pipelines.runs import sweep
+from pipelines.runs.open_run import open_run
 
 SAVING_S = 30  # what a process has to save its state when it is stopped
 DOA_COLUMNS = (
@@ -137,7 +138,7 @@ def _folders(names: Sequence[str]) -> dict[Path, bool]:
     found: dict[Path, bool] = {}
     for name in names:
         swept = _swept(name)
-        run = stages.open_run(name)[1] if swept is None else None
+        run = open_run(name)[1] if swept is None else None
         if run is not None:
             found.setdefault(run, False)
         found |= {folder: True for folder in swept or () if folder not in found}
@@ -146,7 +147,7 @@ def _folders(names: Sequence[str]) -> dict[Path, bool]:
 
 def _swept(name: str) -> list[Path] | None:
     """Return the runs of a sweep; None where the name is a run's, or nobody's."""
-    if os.path.isfile(os.path.join(name, "recipe.yaml")):  # noqa: PTH113, PTH118 - never raises
+    if is_file(Path(name) / "recipe.yaml"):
         return None
     return sweep.runs_of(name)
 

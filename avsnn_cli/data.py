@@ -1,6 +1,7 @@
 """`avsnn download` and `avsnn prepare`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipelines.errors import AvsnnError, DataError, RecipeError, UsageError
 from pipelines.plan import plan
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
-from pipelines.runs import stages
+from pipelines.runs import prepare_stage
 
 SHOWN_FAULTS = 20
 
@@ -54,7 +55,7 @@ def download(
         for path in lacking:
             report.say(f"  {path}")
     elif lacking:
-        progress = lambda done, total: report.advance("download", done, total)  # noqa: E731
+        progress = partial(report.advance, "download")
         acquire.acquire(manifest, mirror=mirror, say=report.say, progress=progress)
         report.say(f"download: done, in {raw}")
     return {"dataset": name, "folder": str(raw), "missing": acquire.missing(manifest)}
@@ -91,8 +92,8 @@ def prepare(
         found = plan.plan_data(recipe)
         counts: list[class_counts.Row] | None = None
         if not dry_run:
-            was_there = not force and stages.is_prepared(found)
-            stages.prepare(recipe, report, mirror=mirror, force=force, tell_classes=False)
+            was_there = not force and prepare_stage.is_prepared(found)
+            prepare_stage.prepare(recipe, report, mirror=mirror, force=force, tell_classes=False)
             for line in class_counts.remarks(found) if was_there else ():
                 report.say(line)
             counts = class_counts.of_plan(found)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pipelines import device
 from pipelines.disk import locks, store, temporary
+from pipelines.disk.paths import expanded, is_folder
 from pipelines.errors import MachineError
 
 Finding = dict[str, Any]
@@ -127,7 +128,7 @@ def _mirror() -> Finding:
     mirror = os.environ.get("AVSNN_MIRROR")
     if not mirror:
         return _finding("mirror", "AVSNN_MIRROR is not set; sources are downloaded")
-    if not os.path.isdir(os.path.expanduser(mirror)):  # noqa: PTH111, PTH112 - never raises
+    if not is_folder(expanded(mirror)):
         return _finding("mirror", f"{mirror} is not a folder", "broken",
                         "set AVSNN_MIRROR to a folder of sources, or unset it")  # fmt: skip
     return _finding("mirror", mirror)

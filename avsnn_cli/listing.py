@@ -80,10 +80,10 @@ def runs() -> Rows:
 
 
 def _accuracy(path: Path) -> str:
-    from pipelines.results import run_files
+    from pipelines.results import run_files, schemas
 
     try:
-        return f"{run_files.read(path, run_files.Evaluation)['accuracy']:.2%}"
+        return f"{run_files.read(path, schemas.Evaluation)['accuracy']:.2%}"
     except DataError:
         return "damaged"  # one bad file does not hide the other runs
 

@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 

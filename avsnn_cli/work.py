@@ -10,7 +10,8 @@ from pipelines import registry
 from pipelines.errors import UsageError
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
+from pipelines.runs.open_run import open_run
 from pipelines.runs.status import status
 
 __all__ = ["status"]
@@ -26,13 +27,13 @@ def open_recipe(name: str, settings: Sequence[str]) -> Recipe:
 
 def train(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
     """Train; returns the run's name and folder."""
-    folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
+    folder = train_stage.train(recipe, report, mirror=mirror, fresh=fresh)
     return {"run": folder.name, "folder": str(folder)}
 
 
 def planned(run: str | None, settings: Sequence[str], stage: str) -> list[dict[str, str]]:
     """Say what a stage of a run would find done, and what it would do."""
-    recipe, folder = stages.open_run(run, tuple(settings))
+    recipe, folder = open_run(run, tuple(settings))
     last = {"evaluate", "noise-eval"} - {stage}
     return [row for row in status(recipe, folder) if row["stage"] not in last]
 
@@ -41,8 +42,8 @@ def evaluate(
     run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
 ) -> dict[str, Any]:
     """Evaluate a run."""
-    recipe, folder = stages.open_run(run, tuple(settings))
-    return stages.evaluate(recipe, folder, report, force=force)
+    recipe, folder = open_run(run, tuple(settings))
+    return result_stages.evaluate(recipe, folder, report, force=force)
 
 
 def noise_overrides(given: Sequence[str], snr: str | None, modality: str | None) -> tuple[str, ...]:
@@ -68,16 +69,16 @@ def noise_eval(
     run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
 ) -> dict[str, Any]:
     """Sweep the noise over a run."""
-    recipe, folder = stages.open_run(run, tuple(settings))
-    return stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
+    recipe, folder = open_run(run, tuple(settings))
+    return result_stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
 
 
 def energy(
     run: str | None, settings: Sequence[str], samples: int, report: Reporter, *, force: bool
 ) -> dict[str, Any]:
     """Count a run's operations."""
-    recipe, folder = stages.open_run(run, tuple(settings))
-    return stages.energy(recipe, folder, samples, report, force=force)
+    recipe, folder = open_run(run, tuple(settings))
+    return result_stages.energy(recipe, folder, samples, report, force=force)
 
 
 def energy_table(result: dict[str, Any]) -> str:
@@ -103,8 +104,8 @@ def explain(
     runs: Sequence[str], settings: Sequence[str], report: Reporter, *, force: bool
 ) -> list[dict[str, Any]]:
     """Explain runs; none given is the one trained last."""
-    opened = [stages.open_run(run, tuple(settings)) for run in (runs or (None,))]
-    return stages.explain(opened, report, force=force)
+    opened = [open_run(run, tuple(settings)) for run in (runs or (None,))]
+    return result_stages.explain(opened, report, force=force)
 
 
 def explanation_table(results: Sequence[dict[str, Any]]) -> str:
@@ -123,8 +124,8 @@ def export(
     run: str | None, output: Path | None, report: Reporter, *, nir: bool, force: bool
 ) -> dict[str, Any]:
     """Export a run; returns what model.json says, and the folder."""
-    recipe, folder = stages.open_run(run)
-    return stages.export(recipe, folder, output, report, nir=nir, force=force)
+    recipe, folder = open_run(run)
+    return result_stages.export(recipe, folder, output, report, nir=nir, force=force)
 
 
 def export_text(result: dict[str, Any]) -> str:
@@ -152,11 +153,11 @@ def predict(
     video: Path | None, report: Reporter,
 ) -> dict[str, Any]:  # fmt: skip
     """Classify one clip. A video is its own sound and picture, where nothing else is given."""
-    recipe, folder = stages.open_run(run, tuple(settings))
+    recipe, folder = open_run(run, tuple(settings))
     if video is not None:
         audio = audio or (video if recipe.audio is not None else None)
         image = image or (video if recipe.visual is not None else None)
-    return stages.predict(recipe, folder, audio, image, report)
+    return result_stages.predict(recipe, folder, audio, image, report)
 
 
 def prediction_table(result: dict[str, Any]) -> str:
@@ -172,9 +173,9 @@ def prediction_table(result: dict[str, Any]) -> str:
 
 def run(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool) -> dict[str, Any]:
     """Do all that is missing; returns the evaluation with the noise sweep, or null, in it."""
-    folder = stages.train(recipe, report, mirror=mirror, fresh=fresh)
-    result = stages.evaluate(recipe, folder, report)
-    noise = stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
+    folder = train_stage.train(recipe, report, mirror=mirror, fresh=fresh)
+    result = result_stages.evaluate(recipe, folder, report)
+    noise = result_stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
     return {**result, "noise": noise, "folder": str(folder)}
 
 

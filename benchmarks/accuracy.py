@@ -18,7 +18,7 @@ from pipelines import device as machine
 from pipelines.disk import store
 from pipelines.recipe import recipe as recipes
 from pipelines.results.metrics import mean_sd
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
 
 SYSTEMS = (
     "spoken_digits_av/s_cmrl",
@@ -31,11 +31,11 @@ def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
     settings = (f"seed={seed}", f"runtime.device={device}")
     recipe = recipes.load(recipes.find(system), settings)
     report = Reporter()
-    run = stages.train(recipe, report)
+    run = train_stage.train(recipe, report)
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     seconds = sum(epoch["seconds"] for epoch in epochs)
-    result = stages.evaluate(recipe, run, report)
-    noise = stages.noise_eval(recipe, run, recipe.noise, report)
+    result = result_stages.evaluate(recipe, run, report)
+    noise = result_stages.noise_eval(recipe, run, recipe.noise, report)
     return {
         "system": system, "seed": seed, "accuracy": result["accuracy"], "n": result["n"],
         "sources": result["sources"], "protocol": result["protocol"],

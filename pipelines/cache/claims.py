@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.disk import locks, store
 from pipelines.errors import DataError
 from pipelines.plan.plan import ANEW
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 CLAIMS = "claims.json"
 
@@ -44,7 +44,7 @@ def claimed() -> set[str]:
         if (run / CLAIMS).exists() and locks.is_busy(runs / run.name):
             found.update(_read(run / CLAIMS))
         if (run / "env.json").exists():
-            found.update(run_files.read(run / "env.json", run_files.Environment)["caches"])
+            found.update(run_files.read(run / "env.json", schemas.Environment)["caches"])
     return found
 
 

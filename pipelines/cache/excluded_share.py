@@ -1,6 +1,6 @@
 """How much of a data set may be unusable before its preparation stops. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.errors import DataError
@@ -43,3 +43,11 @@ def check_prepared(plan: DataPlan) -> None:
     for modality, cache in plan.caches.items():
         sources = {getattr(clip, modality) for clip in clips} - {""}
         check(excluded(cache), len(sources), plan)
+
+
+def report(left_out: Mapping[str, str], of: int, say: Callable[[str], None]) -> None:
+    """Report how many sources of how many are left out, and why the first of them are."""
+    if left_out:
+        say(f"left out: {len(left_out)} of {of}")
+    for name, why in list(left_out.items())[:SHOWN]:
+        say(f"  {name}: {why}")

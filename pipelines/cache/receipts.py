@@ -15,7 +15,7 @@ from pipelines.clips.clips import Clip, read_clips
 from pipelines.disk import seal, store
 from pipelines.errors import DataError
 from pipelines.plan.plan import CachePlan, DataPlan
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 if TYPE_CHECKING:
     from pipelines.cache.rows import Rows
@@ -187,7 +187,7 @@ def check_same_content(run: Path, plan: DataPlan) -> None:
     """
     if clips_receipt(plan.clips).classes not in (None, list(plan.manifest.classes)):
         raise DataError(f"the classes of {plan.clips.name} are not those of the data now", HINT)
-    environment = run_files.read(run / "env.json", run_files.Environment)
+    environment = run_files.read(run / "env.json", schemas.Environment)
     now = {cache.folder.name: cache_receipt(cache) for cache in plan.caches.values()}
     hint = "bring the files back, or train the recipe again with --fresh"
     if (contents := environment.get("cache_contents")) is None:  # a run of an earlier version

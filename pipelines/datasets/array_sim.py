@@ -41,7 +41,7 @@ SOURCE = re.compile(
 
 
 def pairs(
-    raw: Path,  # noqa: ARG001  (nothing is downloaded)
+    raw: Path,
     *,
     protocol: Annotated[
         Literal["random", "leave-azimuth-out"],
@@ -106,7 +106,7 @@ def _held_out(
     return chosen_groups(groups, dict.fromkeys(labels, 0), share, seed, use)
 
 
-def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:  # noqa: ARG001
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Synthesise a clip by its name: (4, 16000) float32, and 16 kHz.
 
     Raises DataError for a name that is none, UsageError for a room without pyroomacoustics.

@@ -85,7 +85,7 @@ def pairs(
     return sorted(clips + bad, key=lambda clip: clip.id)
 
 
-def in_place(raw: Path, *, audio_folder: str | None = None) -> own_files.Own:  # noqa: ARG001
+def in_place(raw: Path, *, audio_folder: str | None = None) -> own_files.Own:
     """Say which sounds are read of the user's folder."""
     if audio_folder is None:
         return own_files.Own({}, {})
@@ -93,7 +93,7 @@ def in_place(raw: Path, *, audio_folder: str | None = None) -> own_files.Own:  #
     return own_files.of_files(folder, [found[0] for found in class_files(folder, SOUNDS).values()])
 
 
-def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:  # noqa: ARG001
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Read a sound by its absolute path: (channels, samples) float32, and its rate in Hz."""
     return read_wav(Path(source))
 

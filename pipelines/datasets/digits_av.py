@@ -27,9 +27,9 @@ KEY = {1: (0, 0), 2: (0, 1), 3: (0, 2), 4: (1, 0), 5: (1, 1), 6: (1, 2),
 
 
 def pairs(
-    raw: Path,  # noqa: ARG001  (nothing is downloaded)
+    raw: Path,
     *,
-    protocol: Annotated[  # noqa: ARG001  (there is one)
+    protocol: Annotated[
         Literal["stratified"], Field(description="70 / 15 / 15 % of each class, seeded")
     ] = "stratified",
     seed: Annotated[int, Field(ge=0, description="of the split and of the tones")] = 0,
@@ -49,7 +49,7 @@ def pairs(
     return sorted(found, key=lambda clip: clip.id)
 
 
-def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:  # noqa: ARG001
+def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Synthesise a tone "tone-<digit>-<seed>-<number>": (1, samples) float32 in [-1, 1], rate."""
     _, digit, seed, number = source.split("-")
     random = np.random.default_rng([int(seed), int(number), 23])
@@ -71,7 +71,7 @@ def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:  # noqa: ARG001
     return waveform, RATE_HZ
 
 
-def image(raw: Path, source: str) -> np.ndarray:  # noqa: ARG001
+def image(raw: Path, source: str) -> np.ndarray:
     """Return a digit "digit-<number>": (8, 8, 1) uint8."""
     pixels: np.ndarray = _digits()[0][int(source.removeprefix("digit-"))]
     levels: np.ndarray = np.round(pixels * (255 / 16)).astype(np.uint8)

@@ -39,7 +39,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 def pairs(
     raw: Path,
     *,
-    path: Annotated[str, Field(description="the folder on this machine")],  # noqa: ARG001
+    path: Annotated[str, Field(description="the folder on this machine")],
     protocol: Annotated[
         Protocol,
         Field(

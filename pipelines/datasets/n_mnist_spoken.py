@@ -31,7 +31,7 @@ HINT = "avsnn download fetches the data set; --from DIR takes it from a folder"
 def pairs(
     raw: Path,
     *,
-    protocol: Annotated[  # noqa: ARG001  (there is one)
+    protocol: Annotated[
         Literal["official"], Field(description="validation is a tenth of training, by seed")
     ] = "official",
     seed: Annotated[int, Field(ge=0, description="of the pairing and the validation split")] = 0,

@@ -26,7 +26,7 @@ MAX_LIST_BYTES = 1 << 20
 def pairs(
     raw: Path,
     *,
-    protocol: Annotated[  # noqa: ARG001  (there is one)
+    protocol: Annotated[
         Literal["official"], Field(description="validation is a tenth of training, by seed")
     ] = "official",
     seed: Annotated[int, Field(ge=0, description="of the pairing and the validation split")] = 0,

@@ -101,7 +101,7 @@ def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     return read_wav(raw / source)
 
 
-def image(raw: Path, source: str) -> np.ndarray:  # noqa: ARG001
+def image(raw: Path, source: str) -> np.ndarray:
     """Read an image by its absolute path: (H, W, 3) uint8."""
     return read_picture(Path(source))
 
@@ -157,7 +157,7 @@ def _fault(row: Mapping[str, str | None]) -> str:
 
 
 def in_place(
-    raw: Path,  # noqa: ARG001
+    raw: Path,
     *, images: str | None = None, images_by: Literal["name", "order"] = "name",
 ) -> own_files.Own:  # fmt: skip
     """Say which images are read of the user's folder."""

@@ -11,6 +11,24 @@ LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes, of Linux and of most other syst
 OWN_FOLDERS = ("raw", "manifests", "cache", "runs", "seen", "sweeps")
 
 
+# os.path's functions take any text, with zero bytes and unknown users in it; Path's own raise
+
+
+def expanded(text: str) -> Path:
+    """Return a path with `~` and `~user` expanded where they are known. Never raises."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def is_file(path: str | Path) -> bool:
+    """Check for a file, also where no system takes such a path. Never raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """Check for a folder, also where no system takes such a path. Never raises."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def user_path(text: str | Path, error: type[AvsnnError] = UsageError, where: str = "") -> Path:
     """Return a path with `~` and `~user` expanded, absolute or not as it was written.
 
@@ -19,19 +37,19 @@ def user_path(text: str | Path, error: type[AvsnnError] = UsageError, where: str
     """
     written = str(text)
     named = f"{where} {_short(written)}".lstrip()
-    expanded = os.path.expanduser(written)  # noqa: PTH111 - Path's own raises a RuntimeError
-    if written.startswith("~") and expanded == written:
+    path = str(expanded(written))
+    if written.startswith("~") and path.startswith("~"):
         first = written.split("/", 1)[0]
         raise error(f"{named}: no home folder {_short(first)}", "write the whole path")
-    if "\0" in expanded:
+    if "\0" in path:
         raise error(f"{named!r}: a path has no zero byte", "check the path")
-    longest = max((len(os.fsencode(part)) for part in Path(expanded).parts), default=0)
-    if longest > LONGEST_NAME or len(os.fsencode(expanded)) > LONGEST_PATH:
+    longest = max((len(os.fsencode(part)) for part in Path(path).parts), default=0)
+    if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
         raise error(
             f"{named}: too long, a name has at most {LONGEST_NAME} bytes and a path "
             f"{LONGEST_PATH}", "choose a shorter one",
         )  # fmt: skip
-    return Path(expanded)
+    return Path(path)
 
 
 def check_target(path: Path, home: Path, *, force: bool, ours: Callable[[Path], bool]) -> None:
@@ -44,7 +62,7 @@ def check_target(path: Path, home: Path, *, force: bool, ours: Callable[[Path], 
         raise UsageError(f"{path} is in a folder that avsnn keeps itself", "choose another place")
     if not os.path.lexists(path):
         return
-    if path.is_symlink() or not os.path.isfile(path):  # noqa: PTH113 - never raises
+    if path.is_symlink() or not is_file(path):
         kind = "a link" if path.is_symlink() else "no file"  # /dev/stdout is one
         raise UsageError(f"{path} is there already and is {kind}", "choose another name")
     if not force and not ours(path):

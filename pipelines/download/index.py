@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -151,7 +152,7 @@ def compare(folder: Path, index: Index, named: Path | None = None) -> list[Fault
             said = f"{named / name}: {index.algorithm} is {digest}, listed with {listed}"
             faults.append(Fault("changed", name, said))
     extra = [Fault("extra", n, f"{named / n}: not listed") for n in there if n not in index.files]
-    by_path = lambda fault: fault.path  # noqa: E731
+    by_path = attrgetter("path")
     return sorted(faults, key=by_path) + sorted(extra, key=by_path)
 
 

@@ -72,7 +72,7 @@ def last_visual_layer(model: nn.Module, inputs: Mapping[str, Tensor]) -> Layer:
     undeciding = getattr(model, "UNDECIDING", ())
 
     def noted(name: str) -> Callable[[nn.Module, object, object], None]:
-        def note(module: nn.Module, args: object, out: object) -> None:  # noqa: ARG001
+        def note(module: nn.Module, _args: object, out: object) -> None:
             if isinstance(out, Tensor):
                 calls.append(_Call(name, isinstance(module, nn.Conv2d), tuple(out.shape)))
 
@@ -104,7 +104,7 @@ def visual_maps(
     layer = layer or last_visual_layer(model, inputs)
     kept: list[Tensor] = []
 
-    def keep(module: nn.Module, args: object, out: Tensor) -> Tensor:  # noqa: ARG001
+    def keep(_module: nn.Module, _args: object, out: Tensor) -> Tensor:
         kept.append(out.detach().requires_grad_())
         return kept[0]
 

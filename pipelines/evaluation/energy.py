@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from pipelines.errors import UsageError
-from pipelines.snn.dsln import FrameLinear
+from pipelines.snn.dsln_folding import FrameLinear
 from pipelines.snn.lif import LIF
 from pipelines.snn.snntorch_leaky import Leaky
 
@@ -137,7 +137,7 @@ def count_operations(model: nn.Module, tallies: dict[str, Tally]) -> Iterator[No
     operations = _Operations(tallies)
 
     def enter(name: str) -> Callable[[nn.Module, Any], None]:
-        def push(module: nn.Module, args: Any) -> None:  # noqa: ARG001
+        def push(module: nn.Module, _args: Any) -> None:
             operations.inside.append(_Frame(name, isinstance(module, LAYERS)))
 
         return push

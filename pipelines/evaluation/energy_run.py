@@ -7,15 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipelines.cache.receipts import clips_of
 from pipelines.evaluation.energy import energy
-from pipelines.evaluation.evaluate import provenance, trained_model
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.plan.plan import DataPlan
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
-from pipelines.training.batches import evenly, loader, open_split
+from pipelines.results import run_files, schemas
+from pipelines.training.batches import evenly
 from pipelines.training.infer import by_name
-from pipelines.training.inputs import Inputs
 
 BATCH = 16
 
@@ -27,15 +25,13 @@ def energy_of_run(
 
     samples: how many clips, at most all. The densities are those clips'. Publishes energy.json.
     """
-    model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, clips_of(plan), "test")
-    chosen = evenly(len(split), samples)
-    batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
+    opened = TrainedRun.open(recipe, plan, run, device)
+    chosen = evenly(len(opened.split), samples)
 
-    def given() -> Iterator[dict[str, Tensor]]:
-        for batch in batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]):
-            yield by_name(*inputs.for_evaluation(batch))
+    def inputs() -> Iterator[dict[str, Tensor]]:
+        for batch in opened.batches([chosen[i : i + BATCH] for i in range(0, len(chosen), BATCH)]):
+            yield by_name(*opened.inputs.for_evaluation(batch))
 
-    found = energy(model, given())
-    result = {**provenance(recipe, plan, trained, len(chosen)), **found, "asked": samples}
-    return run_files.publish(run / "energy.json", run_files.Energy, result)
+    counted = energy(opened.model, inputs())
+    result = {**opened.provenance(len(chosen)), **counted, "asked": samples}
+    return run_files.publish(run / "energy.json", schemas.Energy, result)

@@ -14,24 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines import registry
-from pipelines.cache.receipts import clips_of
 from pipelines.disk import store
 from pipelines.errors import UsageError
 from pipelines.evaluation.cam import Layer, last_visual_layer, visual_maps
 from pipelines.evaluation.distances import cosine_distances, distances, sorted_by_class
-from pipelines.evaluation.evaluate import provenance, trained_model
-from pipelines.evaluation.rasters import Raster, rasters
+from pipelines.evaluation.rasters import rasters
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures import explain_plots as plots
+from pipelines.figures.explain_plots import Raster
 from pipelines.figures.plot_style import write
 from pipelines.plan.plan import DataPlan, of_a_run
+from pipelines.recipe.differences import differing
 from pipelines.recipe.recipe import Recipe, by_path
-from pipelines.reports.compare import differing
-from pipelines.results.run_files import Explanation, Trained, publish, read
+from pipelines.results.run_files import publish, read
+from pipelines.results.schemas import Explanation, Trained
 from pipelines.signal.crops import centre_crop
-from pipelines.training.batches import Batch, Split, evenly, in_order, loader, open_split
+from pipelines.training.batches import Batch, evenly, in_order
 from pipelines.training.infer import by_name, call
-from pipelines.training.inputs import Inputs
-from pipelines.training.network import autocast_of
 
 FOLDER, RESULT = "explained", "distances.json"
 # clips in the matrix, classes in the maps, layers in the raster
@@ -43,11 +42,7 @@ SEED = 0
 class Explained:
     """What is known of one run. pictures, maps: of the `chosen` clips, None without vision."""
 
-    recipe: Recipe
-    plan: DataPlan
-    run: Path
-    trained: dict[str, Any]
-    split: Split
+    run: TrainedRun
     embeddings: NDArray[np.float32]
     chosen: NDArray[np.int64]
     said: list[str]
@@ -65,13 +60,13 @@ def explain(
     Runs with the same test clips are columns of one cam.png, which lies in each one's folder.
     """
     found = [_looked_at(recipe, plan, run, device) for recipe, plan, run in runs]
-    labels = run_labels([one.recipe for one in found], [one.run.name for one in found])
-    beside = {one.run.name: one.trained["sha256"] for one in found}
+    labels = run_labels([one.run.recipe for one in found], [one.run.folder.name for one in found])
+    beside = {one.run.folder.name: one.run.trained["sha256"] for one in found}
     results = []
     for one in found:
         result = {**_numbers(one), "beside": beside, "left_out": _left_out(one, found)}
-        store.remove_leftovers(one.run / FOLDER)
-        with store.publish(one.run / FOLDER) as part:
+        store.remove_leftovers(one.run.folder / FOLDER)
+        with store.publish(one.run.folder / FOLDER) as part:
             part.mkdir()
             _draw(one, found, labels, result, part)
             result["files"] = sorted([RESULT, *(path.name for path in part.glob("*.png"))])
@@ -120,15 +115,13 @@ def run_labels(recipes: Sequence[Recipe], runs: Sequence[str]) -> list[str]:
 
 
 def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> Explained:
-    model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, clips_of(plan), "test")
-    batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
-    autocast = autocast_of(recipe, device)
+    opened = TrainedRun.open(recipe, plan, run, device)
+    model, split, inputs, batches = opened.model, opened.split, opened.inputs, opened.batches
     embeddings: list[Tensor] = []
     model.eval()
     with torch.no_grad():
         for batch in batches(in_order(len(split), recipe.train.batch_size)):
-            with autocast():
+            with opened.autocast():
                 output = call(model, *inputs.for_evaluation(batch))
             assert output.embedding is not None
             embeddings.append(output.embedding.float().cpu())
@@ -140,8 +133,7 @@ def _looked_at(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) 
     layer, maps = _maps(model, given, some.labels)
     (one,) = batches([chosen[:1]])
     return Explained(
-        recipe, plan, run, trained, split, torch.cat(embeddings).numpy(), chosen,
-        [plan.manifest.classes[k] for k in said], layer,
+        opened, torch.cat(embeddings).numpy(), chosen, [opened.classes[k] for k in said], layer,
         _pictures(recipe, some) if layer else [], maps,
         rasters(model, by_name(*inputs.for_evaluation(one)), seed=SEED),
     )  # fmt: skip
@@ -175,18 +167,18 @@ def _sees_events(recipe: Recipe) -> bool:
 
 
 def _sees_two_polarities(one: Explained) -> bool:
-    return _sees_events(one.recipe) and one.split.caches["visual"].row_shape[-3] == 2
+    return _sees_events(one.run.recipe) and one.run.split.caches["visual"].row_shape[-3] == 2
 
 
 def _numbers(one: Explained) -> dict[str, Any]:
-    summary = distances(one.embeddings, one.split.labels, len(one.plan.manifest.classes))
-    clips = [one.split.clips[i].id for i in one.chosen]
+    summary = distances(one.embeddings, one.run.split.labels, len(one.run.classes))
+    clips = [one.run.split.clips[i].id for i in one.chosen]
     return {
-        "run": one.run.name,
-        **provenance(one.recipe, one.plan, one.trained, len(one.split)),
+        "run": one.run.folder.name,
+        **one.run.provenance(len(one.run.split)),
         "distance": "cosine", "embedding": one.embeddings.shape[1], **summary,
-        "classes": list(one.plan.manifest.classes),
-        "drawn": {"clips": min(MOST_CLIPS, len(one.split)), "seed": SEED},
+        "classes": list(one.run.classes),
+        "drawn": {"clips": min(MOST_CLIPS, len(one.run.split)), "seed": SEED},
         "cam": {"layer": one.layer.name, "size": list(one.layer.size), "clips": clips}
         if one.layer else None,
         "raster": {"clip": clips[0], "rates": {r.layer: r.rate for r in one.rasters}}
@@ -198,7 +190,7 @@ def _left_out(one: Explained, found: Sequence[Explained]) -> dict[str, str]:
     reasons = {}
     if one.layer is None:
         reasons["cam.png"] = "for it sees no picture"
-    elif others := [o.run.name for o in found if o.layer and not _share_clips(one, o)]:
+    elif others := [o.run.folder.name for o in found if o.layer and not _share_clips(one, o)]:
         reasons[f"the maps of {', '.join(others)}"] = "which was tested on other clips"
     if not one.rasters:
         reasons["raster.png"] = "for it fires no spikes"
@@ -207,8 +199,8 @@ def _left_out(one: Explained, found: Sequence[Explained]) -> dict[str, str]:
 
 def _share_clips(one: Explained, other: Explained) -> bool:
     mine, theirs = (
-        (o.plan.manifest.name, o.plan.manifest.classes,
-         [(c.id, c.label, c.visual) for c in o.split.clips])
+        (o.run.plan.manifest.name, o.run.classes,
+         [(c.id, c.label, c.visual) for c in o.run.split.clips])
         for o in (one, other)
     )  # fmt: skip
     return mine == theirs
@@ -221,28 +213,34 @@ def _draw(
     result: Mapping[str, Any],
     folder: Path,
 ) -> None:
-    classes = one.plan.manifest.classes
-    title = f"{one.recipe.name}, {result['dataset']} ({result['protocol']}), test"
-    order = sorted_by_class(one.split.labels, MOST_CLIPS, SEED)
-    summary = plots.distances_summary(result, len(order), len(one.split))
+    classes = one.run.classes
+    title = f"{one.run.recipe.name}, {result['dataset']} ({result['protocol']}), test"
+    order = sorted_by_class(one.run.split.labels, MOST_CLIPS, SEED)
+    summary = plots.distances_summary(result, len(order), len(one.run.split))
     matrix = cosine_distances(one.embeddings[order])
-    sorted_labels = one.split.labels[order]
+    sorted_labels = one.run.split.labels[order]
     write(plots.draw_distances(matrix, sorted_labels, classes, title, summary),
           folder / "distances.png")  # fmt: skip
     if one.layer:
         columns = [(o, label) for o, label in zip(found, labels, strict=True)
                    if o.layer and _share_clips(one, o)]  # fmt: skip
         rows = [
-            plots.CamRow(classes[one.split.labels[clip]], picture, [o.maps[k] for o, _ in columns],
-                         [o.said[k] for o, _ in columns])
-            for k, (clip, picture) in enumerate(zip(one.chosen, one.pictures, strict=True))
-        ]  # fmt: skip
+            plots.CamRow(
+                classes[label_of_clip],
+                picture,
+                [o.maps[k] for o, _ in columns],
+                [o.said[k] for o, _ in columns],
+            )
+            for k, (label_of_clip, picture) in enumerate(
+                zip(one.run.split.labels[one.chosen], one.pictures, strict=True)
+            )
+        ]
         note = plots.POLARITIES_SAID if _sees_two_polarities(one) else ""
         write(plots.draw_cams(rows, [label for _, label in columns], title, note),
               folder / "cam.png")  # fmt: skip
     if one.rasters:
         clip = one.chosen[0]
-        about = f"{one.recipe.name}, clip {one.split.clips[clip].id}, "
-        about += f"class {classes[one.split.labels[clip]]}"
+        about = f"{one.run.recipe.name}, clip {one.run.split.clips[clip].id}, "
+        about += f"class {classes[one.run.split.labels[clip]]}"
         layers = [one.rasters[k] for k in evenly(len(one.rasters), MOST_LAYERS)]
         write(plots.draw_rasters(layers, about), folder / "raster.png")

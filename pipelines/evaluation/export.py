@@ -16,22 +16,22 @@ import torch
 from torch import Tensor, nn
 
 from pipelines import registry
-from pipelines.cache.receipts import cache_receipt, clips_of
+from pipelines.cache.receipts import cache_receipt
 from pipelines.disk import store
 from pipelines.errors import AvsnnError
-from pipelines.evaluation.evaluate import provenance, trained_model
 from pipelines.evaluation.export_check import Clips, checked, floats, rounded, same
 from pipelines.evaluation.exported import DESCRIPTION, FORMAT, NIR, VERSION, WEIGHTS, load
 from pipelines.evaluation.nir_export import not_carried, refusal, write_nir
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.plan.plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.settings_from_signature import keyword_only
-from pipelines.snn.dsln import DSLN, VariantLayerNorm
+from pipelines.snn.dsln import DSLN
 from pipelines.snn.fold import Norm, folded
-from pipelines.training.batches import evenly, in_order, loader, open_split
+from pipelines.snn.token_norms import VariantLayerNorm
+from pipelines.training.batches import evenly, in_order
 from pipelines.training.checkpoint import write_weights
 from pipelines.training.infer import by_name
-from pipelines.training.inputs import Inputs
 from pipelines.training.scale import statistics_used
 
 __all__ = ["Clips", "export_run", "load", "write"]
@@ -48,20 +48,19 @@ def export_run(
     nir: also as NIR. Raises AvsnnError, with nothing written, if folding changes an answer; and,
     after the rest has been written, UsageError or MachineError if NIR was asked for and cannot be.
     """
-    model, trained = trained_model(recipe, plan, run, CPU)
-    split = open_split(plan, clips_of(plan), "test")
-    chosen = evenly(len(split), CLIPS)
-    inputs = Inputs(recipe, plan, CPU)
-    clips = []
-    for batch in loader(split, recipe, CPU)([chosen[i] for i in in_order(len(chosen), BATCH)]):
-        clips.append(Clips(by_name(*inputs.for_evaluation(batch)), batch.labels))
+    opened = TrainedRun.open(recipe, plan, run, CPU)
+    chosen = evenly(len(opened.split), CLIPS)
+    clips = [
+        Clips(by_name(*opened.inputs.for_evaluation(batch)), batch.labels)
+        for batch in opened.batches([chosen[i] for i in in_order(len(chosen), BATCH)])
+    ]
     settings = _settings(recipe, plan, clips[0].inputs)
     said = {
-        **provenance(recipe, plan, trained, len(chosen)),
+        **opened.provenance(len(chosen)),
         "inputs": {name: _input(plan, recipe, name, x) for name, x in clips[0].inputs.items()},
         "classes": plan.manifest.classes,
     }
-    return write(folder, model, recipe.model.name, settings, clips, said, nir=nir)
+    return write(folder, opened.model, recipe.model.name, settings, clips, said, nir=nir)
 
 
 def write(

@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.disk import store
 from pipelines.disk.paths import is_kept_by_a_stage
 from pipelines.errors import DataError, UsageError
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 FILES = {"model.json", "weights.safetensors", "network.nir"}
 
@@ -28,7 +28,7 @@ def kept(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
         raise UsageError(f"{folder} holds {others[0]!r}, of no export", "choose another --output")
     if replace or not names:
         return None
-    trained = run_files.read(run / "trained.json", run_files.Trained)
+    trained = run_files.read(run / "trained.json", schemas.Trained)
     try:
         said = store.read_json(folder / "model.json")
         is_ours = said["weights_sha256"] == trained["sha256"]

@@ -21,7 +21,8 @@ from pipelines.errors import AvsnnError, DataError
 from pipelines.recipe.messages import printable
 from pipelines.recipe.schema_messages import plain_words
 from pipelines.recipe.settings_from_signature import Section, keyword_arguments, settings_model
-from pipelines.snn.dsln import DSLN, FrameLinear
+from pipelines.snn.dsln import DSLN
+from pipelines.snn.dsln_folding import FrameLinear
 from pipelines.snn.fold import Folded, Layer, Norm
 
 FORMAT, VERSION = "avsnn-export", 1

@@ -16,25 +16,23 @@ import torch
 from torch import Tensor
 
 from pipelines import registry
-from pipelines.cache.receipts import clips_of
 from pipelines.clips.clips import Clip
 from pipelines.disk import store
 from pipelines.errors import UsageError
-from pipelines.evaluation.evaluate import doa_summary, provenance, trained_model
+from pipelines.evaluation.evaluate import doa_summary
 from pipelines.evaluation.noise_examples import MOST_LEVELS, Rows, draw_examples, unscaled
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures.noise_plot import NoiseCurve, draw_noise
 from pipelines.figures.plot_style import write
 from pipelines.plan.plan import DataPlan
 from pipelines.recipe.noise import Noise
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from pipelines.results.metrics import wilson_interval
 from pipelines.results.noise_files import noise_result
 from pipelines.signal.noise import add_noise, noise_keys
-from pipelines.training.batches import Batch, evenly, loader, open_split
-from pipelines.training.infer import predict
+from pipelines.training.batches import Batch, evenly
 from pipelines.training.inputs import Inputs
-from pipelines.training.network import autocast_of
 
 Advance = Callable[[str, int, int], None]
 
@@ -44,9 +42,8 @@ def noise_sweep(
     advance: Advance,
 ) -> dict[str, Any]:  # fmt: skip
     """Evaluate a trained run clean and at each ratio; publishes JSON, CSV and pictures."""
-    model, trained = trained_model(recipe, plan, run, device)
-    split = open_split(plan, clips_of(plan), "test")
-    batches, inputs = loader(split, recipe, device), Inputs(recipe, plan, device)
+    opened = TrainedRun.open(recipe, plan, run, device)
+    split, inputs = opened.split, opened.inputs
     on_audio = noise.modality != "visual" and "audio" in split.caches
     on_visual = noise.modality != "audio" and "visual" in split.caches
     if not (on_audio or on_visual):
@@ -63,7 +60,7 @@ def noise_sweep(
     )  # fmt: skip
     for done, snr_db in enumerate([None, *levels]):
         prepare = partial(noisy, snr_db=snr_db)
-        found = predict(model, split, batches, prepare, recipe, autocast_of(recipe, device))
+        found = opened.predict(prepare)
         correct = int((found.labels == found.predictions).sum())
         low, high = wilson_interval(correct, len(split))
         point = {"snr_db": snr_db, "accuracy": correct / len(split), "correct": correct,
@@ -74,13 +71,13 @@ def noise_sweep(
         points.append(point)
         advance("noise", done + 1, len(levels) + 1)
     result = {
-        **provenance(recipe, plan, trained, len(split)),
+        **opened.provenance(len(split)),
         "noise": noise.model_dump(mode="json"),
         "noisy_inputs": [m for m, on in (("audio", on_audio), ("visual", on_visual)) if on],
         "points": points,
     }
     stem = run / noise_result(noise)
-    first = next(iter(batches([np.array([0])])))
+    first = next(iter(opened.batches([np.array([0])])))
     _publish_examples(stem, levels, partial(noisy, first), inputs, split.clips[0])
     _publish(stem, result, recipe, len(plan.manifest.classes))
     return result
@@ -147,4 +144,4 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
     write(draw_noise([curve(result, label, classes)], title), stem.with_suffix(".png"))
-    run_files.publish(stem.with_suffix(".json"), run_files.NoiseSweep, result)
+    run_files.publish(stem.with_suffix(".json"), schemas.NoiseSweep, result)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,25 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipelines.evaluation.cam import batch_size
+from pipelines.figures.explain_plots import Raster
 from pipelines.snn.lif import LIF
 from pipelines.snn.snntorch_leaky import Leaky
 
 MOST_NEURONS = 64
-
-
-class Raster(NamedTuple):
-    """Spikes of a layer: (T, shown) bool, of the neurons with these numbers, rising.
-
-    size: neurons of the layer. firing: how many of them fire at all. rate: share of the layer's
-    neuron-steps that spike, in 0-1.
-    """
-
-    layer: str
-    spikes: NDArray[np.bool_]
-    neurons: NDArray[np.int64]
-    size: int
-    firing: int
-    rate: float
 
 
 def rasters(
@@ -46,7 +31,7 @@ def rasters(
     found: list[Raster] = []
 
     def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def record(module: nn.Module, args: object, out: Tensor) -> None:  # noqa: ARG001
+        def record(module: nn.Module, _args: object, out: Tensor) -> None:
             assert isinstance(module, LIF | Leaky)
             # with one clip, whatever follows time is a neuron
             fired = torch.unflatten(out.detach(), 0, (module.time_steps, -1)).flatten(1) != 0

@@ -10,14 +10,13 @@ from pipelines import registry
 from pipelines.cache.batching import batches
 from pipelines.cache.source_reader import Reading, Refused, decode
 from pipelines.errors import DataError, UsageError
-from pipelines.evaluation.evaluate import trained_model
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.plan.plan import CachePlan, DataPlan, extract_arguments
 from pipelines.recipe.recipe import Recipe
 from pipelines.snn.doa import decode as decode_azimuth
 from pipelines.training.batches import Batch
 from pipelines.training.infer import call
 from pipelines.training.inputs import Inputs
-from pipelines.training.network import autocast_of
 
 ANY_FILES = "folder"  # the data set whose readers take any sound, image or video
 
@@ -42,33 +41,33 @@ def predict_files(
             )
     if not any(given.values()):
         raise UsageError("no file is given", "--audio FILE, --image FILE or --video FILE")
-    model, trained = trained_model(recipe, plan, run, device)
+    opened = TrainedRun.open(recipe, plan, run, device)
+    model, inputs = opened.model, opened.inputs
     rows = {
         modality: _row(cache, path, device)
         for modality, cache in plan.caches.items()
         if (path := given[modality]) is not None
     }
     missing = [modality for modality in plan.caches if modality not in rows]
-    inputs = Inputs(recipe, plan, device)
     nothing = torch.zeros(1, dtype=torch.int64, device=device)
     batch = Batch(rows.get("audio"), rows.get("visual"), nothing, nothing, None)
     heard, seen = inputs.for_evaluation(batch)
     model.eval()
-    with torch.no_grad(), autocast_of(recipe, device)():
+    with torch.no_grad(), opened.autocast():
         if "audio" in missing:
             heard = _mean(plan, "audio", inputs, device)
         if "visual" in missing:
             seen = _mean(plan, "visual", inputs, device)
         output = call(model, heard, seen)
     probabilities = output.logits.float().softmax(1)[0].tolist()
-    classes = plan.manifest.classes
+    classes = opened.classes
     found: dict[str, Any] = {
         "recipe": recipe.name, "run": run.name,
         "files": {modality: str(path) for modality, path in given.items() if path is not None},
         "missing": missing,
         "class": classes[max(range(len(classes)), key=probabilities.__getitem__)],
         "probabilities": dict(zip(classes, probabilities, strict=True)),
-        "weights_sha256": trained["sha256"],
+        "weights_sha256": opened.trained["sha256"],
     }  # fmt: skip
     if output.azimuth is not None:
         found["azimuth_deg"] = float(decode_azimuth(output.azimuth)[0])

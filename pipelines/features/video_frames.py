@@ -31,14 +31,14 @@ def extract(
         Fit, Field(description="stretch: to the shape; cover: keep the shape, cut what is over")
     ] = "stretch",
     channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
-    pick: Annotated[  # noqa: ARG001  (the reader's)
+    pick: Annotated[
         Literal["middle", "random", "even"],
         Field(description="which frames: around the middle, drawn by seed, or evenly spaced"),
     ] = "random",
-    frames: Annotated[  # noqa: ARG001  (the reader's)
+    frames: Annotated[
         int, Field(ge=1, le=256, description="how many; more than 1 must be the model's time_steps")
     ] = 1,
-    pick_seed: Annotated[int, Field(ge=0, description="of the draw")] = 0,  # noqa: ARG001
+    pick_seed: Annotated[int, Field(ge=0, description="of the draw")] = 0,
 ) -> "Tensor":
     """Resize the frames that were read, each as the feature `image` does.
 

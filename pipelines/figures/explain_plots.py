@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluation.rasters import Raster
 from pipelines.figures.plot_style import (
     COLOURS,
     MUTED,
@@ -30,6 +29,21 @@ POLARITIES = (COLOURS[0], COLOURS[1])
 POLARITIES_SAID = "events: blue darker, vermilion brighter, dark both"
 # colours of a map, never dark, and how much of them a black pixel of the input takes away
 HEAT, SHADE = ("#FFFFE5", "#FECC5C", "#FD8D3C", "#E31A1C"), 0.65
+
+
+class Raster(NamedTuple):
+    """Spikes of a layer: (T, shown) bool, of the neurons with these numbers, rising.
+
+    size: neurons of the layer. firing: how many of them fire at all. rate: share of the layer's
+    neuron-steps that spike, in 0-1.
+    """
+
+    layer: str
+    spikes: NDArray[np.bool_]
+    neurons: NDArray[np.int64]
+    size: int
+    firing: int
+    rate: float
 
 
 class CamRow(NamedTuple):

@@ -13,18 +13,24 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pipelines.ann.output import Output, Targets
-from pipelines.errors import UsageError
-from pipelines.snn.count_loss import CountTarget, count_loss
-from pipelines.snn.residual_block import Order, ResidualBlock, SpikingConv
-from pipelines.snn.snntorch_leaky import Leaky, LeakyNeuron
+from pipelines.snn.count_loss import count_loss
+from pipelines.snn.residual_block import Order, ResidualBlock, SpikingConv, encode
+from pipelines.snn.snntorch_leaky import LeakySettings
+from pipelines.snn.spike_count_head import (
+    L2,
+    Counted,
+    HeadCurrent,
+    LogitScale,
+    Rate,
+    SpikeCountHead,
+    TimeSteps,
+)
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("stem", "head_current", "logit_scale", "count_target", "neuron")
 
-TimeSteps = Annotated[int, Field(ge=1, le=256, description="T, simulation steps")]
 Width = Annotated[int, Field(ge=4, le=512, description="channels of the first stage; x8 at last")]
 Stem = Annotated[
     Literal["3x3", "7x7"],
@@ -34,16 +40,6 @@ Stem = Annotated[
 ]
 LifOrder = Annotated[Order, Field(description="which follows a convolution first (Table III)")]
 LifBeforeAdd = Annotated[bool, Field(description="fire also before the addition (Table III)")]
-L2 = Annotated[bool, Field(description="L2 layer (Eqs 11-13); no: a linear layer with a bias")]
-HeadCurrent = Annotated[
-    Literal["averaged", "per-step"],
-    Field(description="what the last neurons get: the averaged logit T times, or each step's own"),
-]
-LogitScale = Annotated[float, Field(gt=0, le=1000, description="times the cosine; 1 as Eq. 13")]
-Rate = Annotated[float, Field(ge=0, le=1, description="firing rate wanted of a class's neuron")]
-Counted = Annotated[
-    CountTarget, Field(description="T times a rate: cut to whole spikes (snnTorch), or exact")
-]
 
 
 class VisualFeatures(nn.Module):
@@ -58,7 +54,7 @@ class VisualFeatures(nn.Module):
         stem: Literal["3x3", "7x7"] = "3x3",
         order: Order = "lif-before-bn",
         lif_before_add: bool = False,
-        neuron: LeakyNeuron = LeakyNeuron(),  # noqa: B008  (frozen)
+        neuron: LeakySettings = LeakySettings(),
     ) -> None:
         super().__init__()
         lif = neuron.factory(time_steps)
@@ -90,45 +86,6 @@ class VisualFeatures(nn.Module):
         return torch.unflatten(z, 0, (self.time_steps, -1))
 
 
-class SpikeCountHead(nn.Module):
-    """Features to spike counts: the L2 layer, or a linear one, and the last neurons (Eqs 10-14)."""
-
-    def __init__(
-        self,
-        size: int,
-        classes: int,
-        neuron: Leaky,
-        *,
-        l2: bool = True,
-        current: Literal["averaged", "per-step"] = "averaged",
-        scale: float = 1.0,
-    ) -> None:
-        super().__init__()
-        self.linear = nn.Linear(size, classes, bias=not l2)
-        self.lif = neuron
-        self.l2, self.current, self.scale = l2, current, scale
-
-    def forward(self, z: Tensor) -> Output:
-        """z: (T, B, size). Logits are counts of T steps; the embedding is the averaged z, or ẑ."""
-        # in bfloat16 a cosine near 1 has steps of 1/256
-        with torch.autocast(z.device.type, enabled=False):
-            z = z.to(torch.promote_types(z.dtype, torch.float32))
-            embedding = self._prepared(z.mean(0))
-            if self.current == "averaged":
-                spikes = self.lif(self._logits(embedding), static=True)
-            else:
-                spikes = self.lif(self._logits(self._prepared(z)).flatten(0, 1))
-        step_logits = torch.unflatten(spikes, 0, (self.lif.time_steps, -1))
-        return Output(step_logits.sum(0), step_logits=step_logits, embedding=embedding)
-
-    def _prepared(self, z: Tensor) -> Tensor:
-        return unit(z) if self.l2 else z
-
-    def _logits(self, z: Tensor) -> Tensor:
-        weight = self.linear.weight.to(z.dtype)
-        return self.scale * functional.linear(z, self._prepared(weight), self.linear.bias)
-
-
 class Model(nn.Module):
     """L2-ActSpikeNet; see the module's docstring. Returns fresh results every call."""
 
@@ -148,7 +105,7 @@ class Model(nn.Module):
         correct_rate: Rate = 0.90,
         incorrect_rate: Rate = 0.10,
         count_target: Counted = "truncated",
-        neuron: LeakyNeuron = LeakyNeuron(),  # noqa: B008  (frozen)
+        neuron: LeakySettings = LeakySettings(),
     ) -> None:
         super().__init__()
         self.features = VisualFeatures(
@@ -174,28 +131,6 @@ class Model(nn.Module):
             correct_rate=correct, incorrect_rate=incorrect, target=self.count_target,
             label_smoothing=label_smoothing,
         )  # fmt: skip
-
-
-def encode(x: Tensor, first: SpikingConv) -> Tensor:
-    """Run a network's first layer on (B, C, H, W), or (T, B, C, H, W), to (T*B, ...).
-
-    Raises UsageError where x has other steps than the network.
-    """
-    if x.dim() == 4:
-        return first.forward_static(x)
-    if len(x) != first.lif.time_steps:
-        raise UsageError(
-            f"the input has {len(x)} time steps, the network {first.lif.time_steps}",
-            "set the model's time_steps, or the input's, to the other's",
-        )
-    out: Tensor = first(x.flatten(0, 1))
-    return out
-
-
-def unit(x: Tensor) -> Tensor:
-    """x / ‖x‖ over the last axis (Eqs 11-12); zeros stay, and pass their gradient on as it is."""
-    length = x.norm(dim=-1, keepdim=True)
-    return x / torch.where(length > 0, length, 1)
 
 
 build = Model

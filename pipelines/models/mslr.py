@@ -54,7 +54,7 @@ class Model(nn.Module):
         return cross_entropy(output, targets, label_smoothing)
 
     @torch.no_grad()
-    def after_backward(self, output: Output, targets: Targets) -> None:  # noqa: ARG002
+    def after_backward(self, _output: Output, _targets: Targets) -> None:
         """Scale each modality's gradients by its rate; the head's bias, which is both's, not."""
         head = self.net.head.weight.grad
         for half, encoder, rate in (

@@ -16,12 +16,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, TetShare, class_loss
-from pipelines.recipe.settings_from_signature import Section
 from pipelines.snn import tokens
 from pipelines.snn.alignment import instance_alignment, supervised_alignment
 from pipelines.snn.attention import CrossModalResidual, HeadLayout, SpikingAttention, Which
 from pipelines.snn.feed_forward import FeedForward
-from pipelines.snn.lif import LIF, Gradient
+from pipelines.snn.lif import LIF
+from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
 from pipelines.snn.tokens import Size
 
@@ -44,24 +44,6 @@ ASSUMED = ("heads", "scale", "sao_temperature", "width")
 def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
     """Say why inputs of these sizes do not fit each other, "" if they do; settings: all."""
     return tokens.misfit(audio, visual, settings.stages)
-
-
-class Neuron(Section):
-    """The LIF neurons, the same in every layer."""
-
-    tau: Annotated[float, Field(gt=1, le=1000, description="membrane time constant, steps")] = 2.0
-    v_threshold: Annotated[float, Field(gt=0, le=100, description="firing threshold")] = 1.0
-    surrogate_alpha: Annotated[
-        float, Field(gt=0, le=100, description="slope of the sigmoid surrogate")
-    ] = 4.0
-    gradient: Annotated[
-        Gradient, Field(description="bptt: through the membrane; cut: within a step only")
-    ] = "bptt"
-    detach_reset: Annotated[bool, Field(description="leave the reset out of the gradient")] = False
-
-    def factory(self, time_steps: int) -> "partial[LIF]":
-        """Return what makes the neurons of one layer."""
-        return partial(LIF, time_steps, **self.model_dump())
 
 
 class Branch(nn.Module):
@@ -132,7 +114,7 @@ class Model(nn.Module):
             bool, Field(description="Linear + LIF on the residual before alpha")
         ] = False,
         tet: TetShare = None,
-        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+        neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()
         self.alpha, self.fusion, self.tet = alpha, fusion, tet

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.errors import UsageError
-from pipelines.models.s_cmrl import Neuron
 from pipelines.snn import tokens
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.feed_forward import FeedForward
+from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
 from pipelines.snn.tokens import Size
 
@@ -66,7 +66,7 @@ class Model(nn.Module):
         side: Annotated[
             int, Field(ge=1, le=256, description="most rows and columns of tokens: H / 2^stages")
         ] = 8,
-        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+        neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()
         lif = neuron.factory(time_steps)

@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets
-from pipelines.models.spikslc_net import joint_loss, microphones_of, streams
 from pipelines.snn.doa import BINS
+from pipelines.snn.localisation import joint_loss, microphones_of, streams
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("heads", "hidden_ratio")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.models.spikslc_net import joint_loss
 from pipelines.snn.doa import BINS
+from pipelines.snn.localisation import joint_loss
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("sigma_deg",)

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from pipelines.ann.output import Output, Targets
 from pipelines.models import l2_act_spike_net as visual_net
 from pipelines.models import smlp_audio as audio_net
-from pipelines.models.l2_act_spike_net import Counted, Rate, SpikeCountHead, TimeSteps, unit
 from pipelines.recipe.settings_from_signature import Section, keyword_arguments
 from pipelines.snn.count_loss import count_loss
-from pipelines.snn.snntorch_leaky import LeakyNeuron
+from pipelines.snn.snntorch_leaky import LeakySettings
+from pipelines.snn.spike_count_head import Counted, Rate, SpikeCountHead, TimeSteps, unit
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("hidden", "projection", "correct_rate", "incorrect_rate", "count_target", "neuron")
@@ -36,7 +36,7 @@ class AudioBranch(Section):
     pooling: audio_net.Pooling = True
     bands: audio_net.Bands = 64
     frames: audio_net.Frames = 431
-    neuron: LeakyNeuron = audio_net.NEURON
+    neuron: LeakySettings = audio_net.NEURON
 
 
 class VisualBranch(Section):
@@ -47,7 +47,7 @@ class VisualBranch(Section):
     stem: visual_net.Stem = "3x3"
     order: visual_net.LifOrder = "lif-before-bn"
     lif_before_add: visual_net.LifBeforeAdd = False
-    neuron: LeakyNeuron = LeakyNeuron()
+    neuron: LeakySettings = LeakySettings()
 
 
 class Branch(nn.Module):
@@ -94,11 +94,11 @@ class Model(nn.Module):
         count_target: Counted = "truncated",
         audio_branch: Annotated[
             AudioBranch, Field(description="the audio network")
-        ] = AudioBranch(),  # noqa: B008  (frozen)
+        ] = AudioBranch(),
         visual_branch: Annotated[
             VisualBranch, Field(description="the visual network")
-        ] = VisualBranch(),  # noqa: B008  (frozen)
-        neuron: LeakyNeuron = LeakyNeuron(),  # noqa: B008  (frozen)
+        ] = VisualBranch(),
+        neuron: LeakySettings = LeakySettings(),
     ) -> None:
         super().__init__()
         heard, seen = audio_net.AudioFeatures, visual_net.VisualFeatures

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.models.l2_act_spike_net import (
+from pipelines.snn.count_loss import count_loss
+from pipelines.snn.residual_block import SpikingConv, encode
+from pipelines.snn.snntorch_leaky import LeakySettings
+from pipelines.snn.spike_count_head import (
     L2,
     Counted,
     HeadCurrent,
@@ -22,16 +25,12 @@ from pipelines.models.l2_act_spike_net import (
     Rate,
     SpikeCountHead,
     TimeSteps,
-    encode,
 )
-from pipelines.snn.count_loss import count_loss
-from pipelines.snn.residual_block import SpikingConv
-from pipelines.snn.snntorch_leaky import LeakyNeuron
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("width", "frames", "dropout", "head_current", "logit_scale", "count_target", "neuron")
 
-NEURON = LeakyNeuron(surrogate="fast-sigmoid", slope=5.0)
+NEURON = LeakySettings(surrogate="fast-sigmoid", slope=5.0)
 
 Width = Annotated[int, Field(ge=1, le=1024, description="channels of the first block, then x2")]
 Blocks = Annotated[int, Field(ge=1, le=6, description="Conv-BN-LIF-Pool blocks (Table III: 2)")]
@@ -53,7 +52,7 @@ class AudioFeatures(nn.Module):
         pooling: bool = True,
         bands: int = 64,
         frames: int = 431,
-        neuron: LeakyNeuron = NEURON,
+        neuron: LeakySettings = NEURON,
     ) -> None:
         super().__init__()
         halvings = blocks if pooling else 0
@@ -114,7 +113,7 @@ class Model(nn.Module):
         correct_rate: Rate = 0.85,
         incorrect_rate: Rate = 0.15,
         count_target: Counted = "truncated",
-        neuron: LeakyNeuron = NEURON,
+        neuron: LeakySettings = NEURON,
     ) -> None:
         super().__init__()
         self.features = AudioFeatures(

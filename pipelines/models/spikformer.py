@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, TetShare, class_loss
-from pipelines.models.s_cmrl import Neuron
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.feed_forward import FeedForward
+from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
@@ -33,7 +33,7 @@ class Model(nn.Module):
         heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
         scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
         tet: TetShare = None,
-        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+        neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()
         channels = [c for c in (audio_channels, visual_channels) if c is not None]

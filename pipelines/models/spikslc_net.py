@@ -11,56 +11,26 @@ other; two heads read what both became. The input is the feature `gcc_logmel`.
 """
 
 import copy
-import math
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from spikingjelly.activation_based import surrogate
 from torch import Tensor, nn
 
-from pipelines.ann.output import Output, Targets, cross_entropy
+from pipelines.ann.output import Output, Targets
 from pipelines.errors import UsageError
-from pipelines.recipe.settings_from_signature import Section
+from pipelines.snn.arctan_lif import ArcTanLIFSettings
 from pipelines.snn.attention import SpikingAttention
-from pipelines.snn.doa import BINS, likelihood_loss
-from pipelines.snn.dsln import DSLN, Norm, fold_before, norm_of
+from pipelines.snn.doa import BINS
+from pipelines.snn.dsln import DSLN
+from pipelines.snn.dsln_folding import fold_before
 from pipelines.snn.lif import LIF
+from pipelines.snn.localisation import joint_loss, microphones_of, streams
+from pipelines.snn.token_norms import TokenNorm, token_norm
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("heads", "scale", "hidden_ratio", "variance_frames")
-
-
-class ArcTanLIF(LIF):
-    """LIF whose step has the derivative of arctan(pi/2 alpha x) / pi + 1/2 (Eq. 23: alpha 2)."""
-
-    def __init__(
-        self, time_steps: int, *, surrogate_alpha: float = 2.0, **settings: float | bool
-    ) -> None:
-        super().__init__(time_steps, **settings)  # type: ignore[arg-type]
-        self.surrogate = surrogate.ATan(alpha=float(surrogate_alpha))
-
-    def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
-        """As LIF: currents (T*B, ...), or (B, ...) if static, to spikes (T*B, ...)."""
-        # our own CPU function knows the sigmoid alone
-        return self._run_fused(x, static=static)
-
-
-class Neuron(Section):
-    """The LIF neurons, the same in every layer."""
-
-    tau: Annotated[float, Field(gt=1, le=1000, description="membrane time constant, steps")] = 2.0
-    v_threshold: Annotated[float, Field(gt=0, le=100, description="firing threshold")] = 1.0
-    surrogate_alpha: Annotated[
-        float, Field(gt=0, le=100, description="slope of the arctan surrogate")
-    ] = 2.0
-    detach_reset: Annotated[bool, Field(description="leave the reset out of the gradient")] = False
-
-    def factory(self, time_steps: int) -> "partial[ArcTanLIF]":
-        """Return what makes the neurons of one layer."""
-        return partial(ArcTanLIF, time_steps, **self.model_dump())
 
 
 class Encoder(nn.Module):
@@ -142,7 +112,7 @@ class Model(nn.Module):
         hidden_ratio: Annotated[
             int, Field(ge=1, le=64, description="width between the two FLS, over E")
         ] = 4,
-        norm: Annotated[Norm, Field(description="what stands before each FC (Table 4)")] = "dsln",
+        norm: Annotated[TokenNorm, Field(description="norm before each FC (Table 4)")] = "dsln",
         variance_frames: Annotated[
             Annotated[int, Field(ge=1, le=65536)] | None,
             Field(description="frames with a DSLN variance each; null: one for all frames"),
@@ -155,7 +125,7 @@ class Model(nn.Module):
         sigma_deg: Annotated[
             float, Field(gt=0, le=180, description="width of the DoA target, Eq. 16")
         ] = 5.0,
-        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+        neuron: ArcTanLIFSettings = ArcTanLIFSettings(),
     ) -> None:
         super().__init__()
         self.microphones, self.bins = microphones_of(audio_channels), bins
@@ -168,7 +138,7 @@ class Model(nn.Module):
             return made
 
         def fls(before: int, after: int) -> FLS:
-            return FLS(norm_of(norm, before, variance_frames), nn.Linear(before, after), lif())
+            return FLS(token_norm(norm, before, variance_frames), nn.Linear(before, after), lif())
 
         def half() -> HalfSHAF:
             return HalfSHAF(attention, fls, embedding, hidden_ratio * embedding)
@@ -197,51 +167,6 @@ class Model(nn.Module):
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
         """lambda L_SSL + (1 - lambda) L_SEC, a scalar (Eq. 19); UsageError if no azimuth."""
         return joint_loss(output, targets, self.doa_weight, self.sigma_deg, label_smoothing)
-
-
-def microphones_of(channels: int) -> int:
-    """Return M of M (M - 1) / 2 pairs and M microphones; ValueError if no M >= 2 gives channels."""
-    microphones = (math.isqrt(8 * channels + 1) - 1) // 2
-    if microphones < 2 or microphones * (microphones + 1) != 2 * channels:
-        raise ValueError(
-            f"{channels} channels are no pairs and microphones of an array; "
-            "the input is the feature gcc_logmel"
-        )
-    return microphones
-
-
-def streams(audio: Tensor, microphones: int, bins: int) -> tuple[Tensor, Tensor]:
-    """Split (..., C, bins, F) into correlations (..., F, pairs*bins), bands (..., F, M*bins).
-
-    Raises UsageError for another number of bins.
-    """
-    if audio.shape[-2] != bins:
-        raise UsageError(
-            f"the input has {audio.shape[-2]} lags or bands a frame, the model {bins}",
-            f"set model.bins={audio.shape[-2]}",
-        )
-    frames = audio.movedim(-1, -3)
-    pairs = frames.shape[-2] - microphones
-    return frames[..., :pairs, :].flatten(-2), frames[..., pairs:, :].flatten(-2)
-
-
-def joint_loss(
-    output: Output, targets: Targets, doa_weight: float, sigma_deg: float, label_smoothing: float
-) -> Tensor:
-    """doa_weight * MSE of the DoA likelihood + (1 - doa_weight) * cross-entropy: a scalar (Eq. 19).
-
-    Raises UsageError where the clips have no azimuth, unless doa_weight is 0.
-    """
-    classes = cross_entropy(output, targets, label_smoothing)
-    if doa_weight == 0:
-        return classes
-    if targets.azimuth_deg is None or output.azimuth is None:
-        raise UsageError(
-            "there is no azimuth to learn from: not every clip has one",
-            "set model.doa_weight=0 to learn the classes alone, or choose another data set",
-        )
-    located = likelihood_loss(output.azimuth, targets.azimuth_deg, sigma_deg)
-    return doa_weight * located + (1 - doa_weight) * classes
 
 
 def reparameterised(model: Model) -> Model:

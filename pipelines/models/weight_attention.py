@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, cross_entropy
-from pipelines.models.s_cmrl import Neuron
 from pipelines.snn.feed_forward import FeedForward
+from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
@@ -31,7 +31,7 @@ class Model(nn.Module):
         time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
         width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
         stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
-        neuron: Neuron = Neuron(),  # noqa: B008  (frozen)
+        neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()
         lif = neuron.factory(time_steps)

@@ -23,7 +23,7 @@ from pipelines.plan.run_code import code_of_run
 from pipelines.plan.source_code import code_of
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.settings_from_signature import Section, keyword_arguments, keyword_only
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 CLIPS_VERSION = 2  # 2: sealed receipts
 CACHE_VERSION = 4  # 4: sealed receipts
@@ -184,7 +184,7 @@ def check_same_data(run: Path, plan: DataPlan) -> None:
 
     Another split, other classes or another scale would give a number that belongs to no run.
     """
-    environment = run_files.read(run / "env.json", run_files.Environment)
+    environment = run_files.read(run / "env.json", schemas.Environment)
     then, now = environment["caches"], [cache.folder.name for cache in plan.caches.values()]
     if now != then:
         differs = _since(then, plan)

@@ -7,7 +7,7 @@ from pipelines import registry
 from pipelines.errors import DataError
 from pipelines.plan.source_code import changed, code_of, shortly
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 if TYPE_CHECKING:
     from pipelines.plan.plan import DataPlan
@@ -35,7 +35,7 @@ def other_code(run: Path, recipe: Recipe, data: "DataPlan") -> str:
 
     Raises DataError if the run's env.json is not readable.
     """
-    then = run_files.read(run / "env.json", run_files.Environment).get("code")
+    then = run_files.read(run / "env.json", schemas.Environment).get("code")
     if then is None:
         return "an earlier version of avsnn, which kept no record of its code"
     now = code_in_use(recipe, data)

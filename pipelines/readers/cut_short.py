@@ -74,7 +74,7 @@ def _box(file: BinaryIO, end: int) -> int | None:
     return end if size == 0 else start + size if size >= 8 else None
 
 
-def _flv_tag(file: BinaryIO, end: int) -> int | None:  # noqa: ARG001
+def _flv_tag(file: BinaryIO, _end: int) -> int | None:
     """A tag of FLV: 11 bytes of head, data, and 4 bytes with the length of both."""
     start, head = file.tell(), file.read(11)
     if head[:1] not in (b"\x08", b"\x09", b"\x12"):
@@ -92,7 +92,7 @@ def _element(file: BinaryIO, end: int) -> int | None:
     return end if number == (1 << 7 * length) - 1 else start + 4 + length + number
 
 
-def _mpeg_packet(file: BinaryIO, end: int) -> int | None:  # noqa: ARG001
+def _mpeg_packet(file: BinaryIO, _end: int) -> int | None:
     """A pack's head, or a packet, of an MPEG program stream; the end code ends it."""
     start, head = file.tell(), file.read(14)
     if len(head) < 14 and head[:4] != b"\0\0\1\xb9":  # nothing but the end code is so short

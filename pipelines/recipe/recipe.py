@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipelines import registry
+from pipelines.disk.paths import expanded, is_file
 from pipelines.errors import RecipeError
 from pipelines.recipe.messages import Document, Fault, fault_at, render, show
 from pipelines.recipe.modules import completed
@@ -168,8 +169,8 @@ def find(name: str) -> Path:
     In a bundled name `-` and `_` are one, and `.yaml` may stand or not. Raises RecipeError with
     the nearest name.
     """
-    path = Path(os.path.expanduser(name))  # noqa: PTH111 - never raises
-    if path.suffix in (".yaml", ".yml") and os.path.isfile(path):  # noqa: PTH113 - never raises
+    path = expanded(name)
+    if path.suffix in (".yaml", ".yml") and is_file(path):
         return path
     known = {_plain(bundled): bundled for bundled in bundled_names()}
     if _plain(name) in known:

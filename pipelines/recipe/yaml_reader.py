@@ -98,7 +98,7 @@ def _without_faults(document: Document, error: type[AvsnnError]) -> Document:
 class _Dumper(yaml.SafeDumper):
     """Writes what this module reads back unchanged."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, _data: Any) -> bool:
         """Write a value out each time that it occurs."""
         return True
 

@@ -11,7 +11,8 @@ from pipelines.disk import store
 from pipelines.errors import DataError
 from pipelines.plan.plan import of_a_run
 from pipelines.recipe import recipe as recipes
-from pipelines.results import run_files
+from pipelines.recipe.differences import differing
+from pipelines.results import run_files, schemas
 from pipelines.results.metrics import mcnemar_exact, mean_sd
 
 HINT = "avsnn evaluate RUN"
@@ -44,12 +45,12 @@ def read(run: Path) -> Result:
         raise DataError(f"run {run.name} is not evaluated", HINT)
     # the model's settings too: without them the rows of an ablation would fall into one
     resolved = recipes.load(run / "recipe.yaml").resolved()
-    evaluation = run_files.read(run / "eval.json", run_files.Evaluation)
-    environment = run_files.read(run / "env.json", run_files.Environment)
+    evaluation = run_files.read(run / "eval.json", schemas.Evaluation)
+    environment = run_files.read(run / "env.json", schemas.Environment)
     noise: dict[str, float] = {}
     noise_doa: dict[str, dict[str, float]] = {}
     for path in sorted(run.glob("noise-*.json")):
-        found = run_files.read(path, run_files.NoiseSweep)
+        found = run_files.read(path, schemas.NoiseSweep)
         for point in found["points"]:
             if point["snr_db"] is not None:
                 level = _level(found["noise"], point["snr_db"])
@@ -109,15 +110,6 @@ def _level(noise: Mapping[str, Any], snr_db: float) -> str:
     marks += ["batch-power"] if noise["power"] == "batch" else []
     marks += [f"seed {noise['seed']}"] if noise["seed"] else []
     return " ".join([*marks, f"{snr_db:g} dB"])
-
-
-def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the settings, by dotted path, that are not the same in all of these, in their order."""
-    return [
-        name
-        for name in dict.fromkeys(key for one in settings for key in one)
-        if len({json.dumps(one.get(name), sort_keys=True, default=str) for one in settings}) > 1
-    ]
 
 
 def _labels(systems: Sequence[Sequence[Result]]) -> list[str]:

@@ -19,7 +19,8 @@ from pipelines.figures.plot_style import (
     paper_style,
     wrap,
 )
-from pipelines.reports.compare import Result, differing
+from pipelines.recipe.differences import differing
+from pipelines.reports.compare import Result
 from pipelines.results.metrics import wilson_interval
 
 if TYPE_CHECKING:

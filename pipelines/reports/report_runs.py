@@ -10,7 +10,7 @@ from pipelines.figures.plot_style import as_png
 from pipelines.reports import html_page as html
 from pipelines.reports.compare import HINT, Result
 from pipelines.reports.run_plots import draw_doa_by_azimuth, draw_run_confusion, draw_run_training
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST_PICTURE = 4 << 20
@@ -56,7 +56,7 @@ def counted_and_explained(seeds: Sequence[Path]) -> Iterator[str]:
     seeds: the runs of one system. Raises DataError if a file of the run is not readable.
     """
     for run in [run for run in seeds if (run / "energy.json").exists()][:1]:
-        yield from _energy(run_files.read(run / "energy.json", run_files.Energy))
+        yield from _energy(run_files.read(run / "energy.json", schemas.Energy))
     for run in [run for run in seeds if (run / "explained").is_dir()][:1]:
         yield html.element("h4", f"Explained (run {run.name})")
         yield from _explained(run / "explained")
@@ -67,9 +67,9 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
 
     Raises DataError if a file of the run is not readable.
     """
-    environment = run_files.read(run / "env.json", run_files.Environment)
+    environment = run_files.read(run / "env.json", schemas.Environment)
     found = result.evaluation
-    trained = run_files.read(run / "trained.json", run_files.Trained)
+    trained = run_files.read(run / "trained.json", schemas.Trained)
     count = trained.get("parameters")
     begun = [earlier["run"] for earlier in trained.get("start_from", [])]
     try:

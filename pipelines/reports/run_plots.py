@@ -23,7 +23,7 @@ from pipelines.figures.plot_style import (
 )
 from pipelines.figures.training_plot import draw_training
 from pipelines.reports.compare import Result
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ def draw_run_training(run: Path) -> "Figure":
     The epoch that trained.json names is marked. Raises DataError if a file is missing or damaged.
     """
     path = run / "metrics.jsonl"
-    trained = run_files.read(run / "trained.json", run_files.Trained)
+    trained = run_files.read(run / "trained.json", schemas.Trained)
     selected = trained["selected"]["epoch"]
     try:
         if "metrics_sha256" in trained and store.sha256(path) != trained["metrics_sha256"]:

@@ -1,7 +1,6 @@
 """A sweep: ordinary runs over recipes, settings and seeds, each done once, whatever interrupts."""
 
 import itertools
-import os.path
 import re
 import time
 from collections.abc import Sequence
@@ -11,11 +10,13 @@ from typing import Any
 
 from pipelines.disk import store
 from pipelines.disk.look import one_look
+from pipelines.disk.paths import expanded, is_file
 from pipelines.errors import AvsnnError, DataError, LockedError, UsageError
 from pipelines.plan.plan import run_folder
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
+from pipelines.runs.reporter import Reporter
 
 MAX_RUNS = 10_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -143,7 +144,7 @@ def _points(path: Path) -> list[Point]:
 def run(
     points: Sequence[Point],
     more: Sequence[str],
-    report: stages.Reporter,
+    report: Reporter,
     *,
     mirror: Path | None = None,
     noise: bool = True,
@@ -177,18 +178,18 @@ def run(
 
 
 def _run(
-    point: Point, more: Sequence[str], report: stages.Reporter, mirror: Path | None, noise: bool
+    point: Point, more: Sequence[str], report: Reporter, mirror: Path | None, noise: bool
 ) -> dict[str, Any]:
     """Do what is missing of a point; returns its row. Raises LockedError."""
     row: dict[str, Any] = {"run": "", "accuracy": None, "state": "done", "exit_code": 0}
     try:
         recipe = opened(point, more)
         row["run"] = run_folder(recipe).name
-        folder = stages.train(recipe, report, mirror=mirror)
+        folder = train_stage.train(recipe, report, mirror=mirror)
         row["run"] = folder.name  # what was downloaded since may have given it another key
-        row["accuracy"] = stages.evaluate(recipe, folder, report)["accuracy"]
+        row["accuracy"] = result_stages.evaluate(recipe, folder, report)["accuracy"]
         if noise:
-            stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
+            result_stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
     except LockedError:
         raise
     except AvsnnError as error:
@@ -202,9 +203,9 @@ def runs_of(name: str) -> list[Path] | None:
 
     Raises DataError if several sweeps begin so, and none is called so.
     """
-    given = Path(os.path.expanduser(name))  # noqa: PTH111 - never raises
+    given = expanded(name)
     stem = given.name.removesuffix(".json")
-    if given.suffix == ".json" and os.path.isfile(given):  # noqa: PTH113 - never raises
+    if given.suffix == ".json" and is_file(given):
         found = [given]
     else:
         known = sorted((store.home() / "sweeps").glob("*.json")) if stem else []

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from pipelines.snn.dsln import DSLN, fold_before
+from pipelines.snn.dsln import DSLN
+from pipelines.snn.dsln_folding import fold_before
 
 Layer = nn.Conv2d | nn.Linear
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -20,7 +21,7 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 class Folded(nn.Identity):
     """Stands where a norm was; takes copies as `StaticBatchNorm` does."""
 
-    def forward_copies(self, x: Tensor, copies: int) -> Tensor:  # noqa: ARG002
+    def forward_copies(self, x: Tensor, _copies: int) -> Tensor:
         """Return x (B, C, H, W)."""
         return x
 
@@ -81,7 +82,7 @@ def _followers(
     found: dict[str, str] = {}
 
     def gives(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, taken: Any, output: Tensor) -> None:  # noqa: ARG001
+        def hook(_module: nn.Module, _taken: Any, output: Tensor) -> None:
             given.append((name, output))
 
         return hook

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from pipelines.errors import UsageError
 from pipelines.snn.patch_splitting import StaticBatchNorm
 from pipelines.snn.snntorch_leaky import Leaky
 
@@ -87,3 +88,19 @@ class ResidualBlock(nn.Module):
         around = self.around_lif(self.shortcut(x))
         spikes: Tensor = self.lif(through + around)
         return spikes
+
+
+def encode(x: Tensor, first: SpikingConv) -> Tensor:
+    """Run a network's first layer on (B, C, H, W), or (T, B, C, H, W), to (T*B, ...).
+
+    Raises UsageError where x has other steps than the network.
+    """
+    if x.dim() == 4:
+        return first.forward_static(x)
+    if len(x) != first.lif.time_steps:
+        raise UsageError(
+            f"the input has {len(x)} time steps, the network {first.lif.time_steps}",
+            "set the model's time_steps, or the input's, to the other's",
+        )
+    out: Tensor = first(x.flatten(0, 1))
+    return out

@@ -80,7 +80,7 @@ class Leaky(nn.Module):
         return f"T={self.time_steps}, {shown}"
 
 
-class LeakyNeuron(Section):
+class LeakySettings(Section):
     """The leaky neurons of a network, the same in every layer: a recipe's `neuron:`."""
 
     beta: Annotated[float, Field(ge=0, le=1, description="membrane left a step later")] = 0.95

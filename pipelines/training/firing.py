@@ -31,7 +31,7 @@ def record_rates(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
 
 def _adder(sums: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, Tensor], None]:
-    def add(module: nn.Module, inputs: object, output: Tensor) -> None:  # noqa: ARG001
+    def add(_module: nn.Module, _inputs: object, output: Tensor) -> None:
         rate = output.detach().count_nonzero() / output.numel()
         sums[name] = sums[name] + rate if name in sums else rate
 

@@ -39,7 +39,7 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
         return
     came = 0.0
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def note(number: int, _frame: FrameType | None) -> None:
         nonlocal came
         if stop and time.monotonic() - came > SAME_S:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

@@ -18,7 +18,7 @@ from pipelines.disk import store
 from pipelines.errors import DivergedError, MachineError
 from pipelines.plan.plan import DataPlan
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from pipelines.training import checkpoint
 from pipelines.training.batches import Batch, loader, open_split, training_order
 from pipelines.training.infer import call, predict
@@ -160,7 +160,7 @@ def train(
     chosen = _selected(history, settings.select)
     checkpoint.save_weights(run / "best.safetensors", best)
     run_files.publish(
-        run / "trained.json", run_files.Trained,
+        run / "trained.json", schemas.Trained,
         {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
          "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
          "metrics_sha256": store.sha256(run / "metrics.jsonl"),

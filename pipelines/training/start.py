@@ -14,7 +14,7 @@ from pipelines.plan.plan import DataPlan, check_same_data, plan_data
 from pipelines.plan.run_code import check_same_code
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from pipelines.training import checkpoint
 
 NORM_STATISTICS = ("running_mean", "running_var", "running_variance", "num_batches_tracked")
@@ -35,7 +35,7 @@ def begin_from(model: nn.Module, recipe: Recipe, plan: DataPlan) -> list[dict[st
     random = set(own)
     for name in recipe.train.start_from:
         run = store.home() / "runs" / name
-        trained = run_files.read(run / "trained.json", run_files.Trained)
+        trained = run_files.read(run / "trained.json", schemas.Trained)
         weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
         source = recipes.load(run / "recipe.yaml", with_model=False)
         _check_no_leak(source, run, plan)

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.disk import store
 from pipelines.errors import DataError
-from pipelines.runs import stages
+from pipelines.runs import train_stage
 
 from .conftest import SMALL, Started, in_process, own_process
 
@@ -108,14 +108,14 @@ def test_a_name_that_can_be_no_runs_is_one_line(swept, verb, name):
 
 def test_a_run_that_fails_does_not_stop_the_others(home, monkeypatch):
     """At 2 a.m. one run of a sweep has no data: the rest is there in the morning."""
-    train = stages.train
+    train = train_stage.train
 
     def sometimes(recipe, *arguments, **more):
         if recipe.seed == 0:
             raise DataError("the disk lost a file", "")
         return train(recipe, *arguments, **more)
 
-    monkeypatch.setattr(stages, "train", sometimes)
+    monkeypatch.setattr(train_stage, "train", sometimes)
     said = in_process(home, "sweep", *SMALL, "--seeds", "2", "--no-noise")
     assert said.code == 4
     assert "1 of 2 runs are not done" in said.err and "the disk lost a file" in said.err

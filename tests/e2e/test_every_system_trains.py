@@ -19,7 +19,7 @@ from pipelines.errors import Terminated
 from pipelines.plan.plan import run_folder
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.yaml_reader import dump
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
 from pipelines.training.checkpoint import newest
 from tests.e2e.test_resume import Quiet, assert_same, outcome
 from tests.unit.test_every_system import SMALL
@@ -102,21 +102,21 @@ def test_it_trains_an_epoch_and_stopped_within_it_ends_in_the_same_bytes(name, d
     recipe = small(name, digits, tmp_path)
     stopped, resumed, whole = Counting(STOP_AFTER), Counting(), Counting()
     with pytest.raises(Terminated):
-        stages.train(recipe, stopped)
+        train_stage.train(recipe, stopped)
     run = run_folder(recipe)
     assert newest(run) is not None and not (run / "trained.json").exists()
-    stages.train(recipe, resumed)
+    train_stage.train(recipe, resumed)
     assert stopped.steps == STOP_AFTER and resumed.steps >= 2
     after_a_stop = outcome(run), store.sha256(run / "best.safetensors")
 
-    stages.train(recipe, whole, fresh=True)
+    train_stage.train(recipe, whole, fresh=True)
     assert whole.steps == stopped.steps + resumed.steps
     assert_same(outcome(run), after_a_stop[0])
     assert store.sha256(run / "best.safetensors") == after_a_stop[1]
 
     (record,) = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
     assert math.isfinite(record["train_loss"]) and math.isfinite(record["validation_loss"])
-    stages.evaluate(recipe, run, Quiet())
+    result_stages.evaluate(recipe, run, Quiet())
     result = store.read_json(run / "eval.json")
     assert math.isfinite(result["loss"]) and 0 <= result["accuracy"] <= 1
     assert result["weights_sha256"] == after_a_stop[1]

@@ -8,7 +8,7 @@ import torch
 from pipelines.disk import store
 from pipelines.errors import Terminated
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages
+from pipelines.runs import train_stage
 from pipelines.training.checkpoint import load_weights, newest
 
 SMALL = (
@@ -60,7 +60,7 @@ def assert_same(a, b):
 def undisturbed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
-        yield outcome(stages.train(small(), Quiet()))
+        yield outcome(train_stage.train(small(), Quiet()))
 
 
 # 10 steps an epoch: in the first epoch, at the very end of one, in a later one, several times
@@ -69,20 +69,20 @@ def test_stopped_and_resumed_is_bit_equal(undisturbed, stops, tmp_path, monkeypa
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     for steps in stops:
         with pytest.raises(Terminated):
-            stages.train(small(), Quiet(stop_after=steps))
+            train_stage.train(small(), Quiet(stop_after=steps))
         (run,) = (tmp_path / "runs").glob("quickstart-*")
         assert newest(run) is not None
         assert not (run / "trained.json").exists()
-    assert_same(outcome(stages.train(small(), Quiet())), undisturbed)
+    assert_same(outcome(train_stage.train(small(), Quiet())), undisturbed)
 
 
 def test_streamed_training_is_bit_equal_to_resident(undisturbed, tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
-    assert_same(outcome(stages.train(small("train.data_on_device=no"), Quiet())), undisturbed)
+    assert_same(outcome(train_stage.train(small("train.data_on_device=no"), Quiet())), undisturbed)
 
 
 def test_two_and_two_epochs_are_four(undisturbed, tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     with pytest.raises(Terminated):
-        stages.train(small(), Quiet(stop_after=20))
-    assert_same(outcome(stages.train(small(), Quiet())), undisturbed)
+        train_stage.train(small(), Quiet(stop_after=20))
+    assert_same(outcome(train_stage.train(small(), Quiet())), undisturbed)

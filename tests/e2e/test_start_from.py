@@ -10,7 +10,7 @@ from pipelines.disk import store
 from pipelines.errors import DataError, RecipeError, Terminated
 from pipelines.plan.plan import plan_data
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages
+from pipelines.runs import train_stage
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import load_weights
 from pipelines.training.start import begin_from
@@ -31,7 +31,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def both():
     """A run of a network that hears and sees."""
-    return stages.train(fusing(), Quiet())
+    return train_stage.train(fusing(), Quiet())
 
 
 def fusing(*settings, epochs=1, sizes=SIZES):
@@ -56,7 +56,7 @@ def weights(run):
 def test_one_modality_begins_with_the_branch_of_both(both, tmp_path):
     """S-CMRL, Table IV: what one modality gains from having been trained with the other."""
     held = "train.freeze=[patches]"  # what is kept shows where it came from
-    run = stages.train(hearing(tmp_path, f"train.start_from=[{both.name}]", held), Quiet())
+    run = train_stage.train(hearing(tmp_path, f"train.start_from=[{both.name}]", held), Quiet())
     old, new = weights(both), weights(run)
     patches = [name for name in new if name.startswith("patches.")]
     assert patches and all(torch.equal(new[k], old[f"audio.{k}"]) for k in patches)
@@ -68,8 +68,8 @@ def test_one_modality_begins_with_the_branch_of_both(both, tmp_path):
 
 def test_both_begin_with_what_was_trained_alone(tmp_path):
     """SMLP: the branches are trained first."""
-    alone = stages.train(hearing(tmp_path), Quiet())
-    run = stages.train(
+    alone = train_stage.train(hearing(tmp_path), Quiet())
+    run = train_stage.train(
         fusing(f"train.start_from=[{alone.name}]", "train.freeze=[audio.patches]"), Quiet()
     )
     old, new = weights(alone), weights(run)
@@ -78,7 +78,9 @@ def test_both_begin_with_what_was_trained_alone(tmp_path):
 
 
 def test_a_frozen_part_keeps_every_bit_and_the_rest_learns(both):
-    run = stages.train(fusing(f"train.start_from=[{both.name}]", "train.freeze=[visual]"), Quiet())
+    run = train_stage.train(
+        fusing(f"train.start_from=[{both.name}]", "train.freeze=[visual]"), Quiet()
+    )
     old, new = weights(both), weights(run)
     same = {name for name in old if torch.equal(old[name], new[name])}
     seen = {name for name in old if name.startswith("visual.")}
@@ -88,18 +90,18 @@ def test_a_frozen_part_keeps_every_bit_and_the_rest_learns(both):
 
 def test_where_it_began_is_part_of_the_run_and_of_a_resume(both):
     begun = (f"train.start_from=[{both.name}]", "train.freeze=[visual.patches]")
-    plain = stages.train(fusing(epochs=2), Quiet())
-    run = stages.train(fusing(*begun, epochs=2), Quiet())
+    plain = train_stage.train(fusing(epochs=2), Quiet())
+    run = train_stage.train(fusing(*begun, epochs=2), Quiet())
     assert run != plain
     whole = outcome(run)
     store.remove(run)
     with pytest.raises(Terminated):
-        stages.train(fusing(*begun, epochs=2), Quiet(stop_after=7))
+        train_stage.train(fusing(*begun, epochs=2), Quiet(stop_after=7))
     elsewhere = both.rename(both.with_name("elsewhere"))  # the source is not asked for again
     try:
-        assert_same(outcome(stages.train(fusing(*begun, epochs=2), Quiet())), whole)
+        assert_same(outcome(train_stage.train(fusing(*begun, epochs=2), Quiet())), whole)
         with pytest.raises(DataError, match="no trained run"):
-            stages.train(fusing(*begun, epochs=2), Quiet(), fresh=True)
+            train_stage.train(fusing(*begun, epochs=2), Quiet(), fresh=True)
         assert_same(outcome(run), whole)  # nor was anything removed for a start that cannot be
     finally:
         elsewhere.rename(both)
@@ -108,7 +110,7 @@ def test_where_it_began_is_part_of_the_run_and_of_a_resume(both):
 @pytest.mark.parametrize("name", ["quickstart-000000000000", "none"])
 def test_a_run_that_is_not_there_is_said_before_anything_is_prepared(name):
     with pytest.raises(DataError, match=name):
-        stages.train(fusing(f"train.start_from=[{name}]"), Quiet())
+        train_stage.train(fusing(f"train.start_from=[{name}]"), Quiet())
 
 
 @pytest.mark.parametrize("name", ["../up", ".", "a/b", ""])
@@ -120,7 +122,7 @@ def test_what_cannot_be_a_run_is_an_error_of_the_recipe(name):
 def test_a_run_that_has_learned_from_test_clips_is_refused(both):
     """Another data seed is another split: what was training there is in the test here."""
     with pytest.raises(DataError, match=r"has learned from \d+ of the 269 test clips") as caught:
-        stages.train(fusing(f"train.start_from=[{both.name}]", "data.seed=1"), Quiet())
+        train_stage.train(fusing(f"train.start_from=[{both.name}]", "data.seed=1"), Quiet())
     count = int(re.search(r"from (\d+) of", caught.value.message)[1])
     # 70 of 100 clips are learned from, and chosen without regard to the other seed's choice
     assert 0.7 < count / 269 < 1
@@ -130,7 +132,7 @@ def test_a_run_that_has_learned_from_test_clips_is_refused(both):
 def test_a_frozen_part_that_would_stay_random_is_refused(both):
     deeper = fusing(f"train.start_from=[{both.name}]", "train.freeze=[visual]", "model.stages=3")
     with pytest.raises(DataError, match=r"visual\.patches.*would stay random"):
-        stages.train(deeper, Quiet())
+        train_stage.train(deeper, Quiet())
 
 
 def test_only_what_was_learned_is_copied(both, monkeypatch):
@@ -159,7 +161,7 @@ def test_only_what_was_learned_is_copied(both, monkeypatch):
 def test_weights_of_other_sizes_are_one_line(both):
     wide = ("model.width=24", "model.heads=2", "train.batch_size=128", "runtime.device=cpu")
     with pytest.raises(DataError, match="no weight"):
-        stages.train(fusing(f"train.start_from=[{both.name}]", sizes=wide), Quiet())
+        train_stage.train(fusing(f"train.start_from=[{both.name}]", sizes=wide), Quiet())
 
 
 @pytest.mark.parametrize(
@@ -168,5 +170,5 @@ def test_weights_of_other_sizes_are_one_line(both):
 def test_a_part_that_cannot_be_frozen_is_one_line(part, words):
     part = part if part.startswith("[") else f"[{part}]"
     with pytest.raises(RecipeError, match=words) as error:
-        stages.train(fusing(f"train.freeze={part}"), Quiet())
+        train_stage.train(fusing(f"train.freeze={part}"), Quiet())
     assert words != "no part" or "visual" in error.value.hint

@@ -9,11 +9,11 @@ import torch
 
 from pipelines.clips.clips import read_clips
 from pipelines.errors import AvsnnError, MachineError, UsageError
-from pipelines.evaluation.evaluate import trained_model
+from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.plan.plan import plan_data
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import Noise
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
 from pipelines.snn.doa import likelihood_loss
 from pipelines.training.batches import loader, open_split
 from pipelines.training.infer import call, predict
@@ -38,7 +38,7 @@ def train(*settings, name="quickstart", epochs=1):
     chosen = {setting.split("=")[0] for setting in settings}
     tiny = [setting for setting in TINY if setting.split("=")[0] not in chosen]
     recipe = recipes.load(path, (*tiny, f"train.epochs={epochs}", *settings))
-    run = stages.train(recipe, Quiet())
+    run = train_stage.train(recipe, Quiet())
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return recipe, run, [json.loads(line) for line in lines]
 
@@ -92,12 +92,12 @@ def test_one_modality_alone_trains_and_takes_its_own_noise(modality, tmp_path):
     own = tmp_path / f"{modality}_alone.yaml"
     own.write_text("\n".join(lines))
     recipe, run, _ = train(name=own)
-    result = stages.evaluate(recipe, run, Quiet())
+    result = result_stages.evaluate(recipe, run, Quiet())
     assert result["sources"].keys() == {modality}
-    sweep = stages.noise_eval(recipe, run, Noise(), Quiet())
+    sweep = result_stages.noise_eval(recipe, run, Noise(), Quiet())
     assert sweep["noisy_inputs"] == [modality]
     with pytest.raises(UsageError, match=f"no {other} input"):
-        stages.noise_eval(recipe, run, Noise(modality=other), Quiet())
+        result_stages.noise_eval(recipe, run, Noise(modality=other), Quiet())
 
 
 def test_the_learning_rate_follows_the_schedule():
@@ -109,7 +109,7 @@ def test_the_learning_rate_follows_the_schedule():
 def opened(recipe, run):
     """Load the selected weights; returns network, plan, validation clips and how to predict."""
     plan = plan_data(recipe)
-    model, _ = trained_model(recipe, plan, run, CPU)
+    model = TrainedRun.open(recipe, plan, run, CPU).model
     split = open_split(plan, read_clips(plan.clips), "validation")
     prepare = Inputs(recipe, plan, CPU).for_evaluation
 
@@ -133,7 +133,7 @@ def test_the_epoch_that_the_rule_selects_is_the_one_that_is_evaluated(rule):
     settings = (f"train.select={rule}", "train.optimizer.lr=0.05")
     recipe, run, records = train(*settings, epochs=4)
     expected = SELECTIONS[rule](records)
-    result = stages.evaluate(recipe, run, Quiet())
+    result = result_stages.evaluate(recipe, run, Quiet())
     assert result["selection"] == f"{rule} (epoch {expected['epoch']})"
     # the weights are that epoch's: they give its validation accuracy again
     _, _, split, again = opened(recipe, run)
@@ -145,7 +145,7 @@ def test_the_loss_on_validation_is_what_is_learned_azimuths_too():
         "data.azimuth_step_deg=15", "model.embedding=64", "model.blocks=1", "train.epochs=3",
         "train.select=lowest-loss", "runtime.device=cpu",
     ))  # fmt: skip
-    run = stages.train(recipe, Quiet())
+    run = train_stage.train(recipe, Quiet())
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     model, plan, split, again = opened(recipe, run)
     found = again(split)

@@ -6,7 +6,7 @@ import torch
 from pipelines.features import image, logmel, stft
 from pipelines.models import s_cmrl
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages
+from pipelines.runs import result_stages, train_stage
 from pipelines.signal import counter_rng
 from pipelines.signal.noise import add_noise
 from pipelines.signal.resample import resample
@@ -89,8 +89,8 @@ def test_every_stage_runs_on_the_device(tmp_path, monkeypatch):
 
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     recipe = recipes.load(recipes.find("quickstart"), ("runtime.device=cuda", "train.epochs=2"))
-    run = stages.train(recipe, Quiet())
-    assert stages.evaluate(recipe, run, Quiet())["accuracy"] > 0.3
-    points = stages.noise_eval(recipe, run, recipe.noise, Quiet())["points"]
+    run = train_stage.train(recipe, Quiet())
+    assert result_stages.evaluate(recipe, run, Quiet())["accuracy"] > 0.3
+    points = result_stages.noise_eval(recipe, run, recipe.noise, Quiet())["points"]
     assert len(points) == 8
     assert torch.cuda.max_memory_allocated() > 0

@@ -14,7 +14,7 @@ from pipelines.ann.resnet import ResNet18
 from pipelines.models import agm, mslr, ogm_ge, pmr, resnet18_joint
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.schema import Optimizer, Train
-from pipelines.runs import stages
+from pipelines.runs import train_stage
 from pipelines.training.optimise import make_optimizer
 from tests.e2e.test_resume import Quiet, outcome
 
@@ -290,7 +290,7 @@ def test_the_training_loop_lets_a_network_change_its_gradients(tmp_path, monkeyp
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     path = tmp_path / "still.yaml"
     path.write_text(STILL)
-    stages.train(recipes.load(path), Quiet())
+    train_stage.train(recipes.load(path), Quiet())
     (run,) = (tmp_path / "runs").glob("still-*")
     weights, _ = outcome(run)
     torch.manual_seed(5)

@@ -133,13 +133,13 @@ def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
 
 def test_a_run_whose_record_is_no_runs_is_one_line(tmp_path):
     from pipelines.recipe import recipe
-    from pipelines.runs import stages
+    from pipelines.runs.open_run import open_run
 
     (tmp_path / "recipe.yaml").write_text(recipe.find("quickstart").read_text())
     for damaged in ("[]", "{}", "3"):
         (tmp_path / "env.json").write_text(damaged)
         with pytest.raises(DataError, match=r"env\.json"):
-            stages.open_run(str(tmp_path))
+            open_run(str(tmp_path))
 
 
 def test_azimuths_are_averaged_at_each_level_that_all_seeds_have():

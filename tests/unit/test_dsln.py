@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from pipelines.errors import UsageError
-from pipelines.snn.dsln import DSLN, FrameLinear, fold_after, fold_before, norm_of
+from pipelines.snn.dsln import DSLN
+from pipelines.snn.dsln_folding import FrameLinear, fold_after, fold_before
 from pipelines.snn.lif import LIF
+from pipelines.snn.token_norms import token_norm
 
 STEPS, BATCH, FRAMES, BEFORE, AFTER = 4, 3, 27, 48, 24
 VARIANCES = pytest.mark.parametrize("frames", [None, FRAMES], ids=["shared", "per-frame"])
@@ -184,11 +186,11 @@ def test_in_inference_a_sample_does_not_depend_on_its_neighbours_nor_a_step_on_a
 def test_the_other_norms_are_what_their_names_say():
     x = sums()
     layer = torch.nn.functional.layer_norm(x, (BEFORE,))
-    torch.testing.assert_close(norm_of("ln", BEFORE).double()(x), layer)
+    torch.testing.assert_close(token_norm("ln", BEFORE).double()(x), layer)
     squared = x.var(-1, correction=0, keepdim=True) + 1e-5  # layer norm has its root below
-    torch.testing.assert_close(norm_of("variant-ln", BEFORE).double()(x), layer * squared)
+    torch.testing.assert_close(token_norm("variant-ln", BEFORE).double()(x), layer * squared)
     batch = torch.nn.functional.batch_norm(x.view(-1, BEFORE), None, None, training=True)
-    torch.testing.assert_close(norm_of("bn1d", BEFORE).double()(x), batch.view_as(x))
+    torch.testing.assert_close(token_norm("bn1d", BEFORE).double()(x), batch.view_as(x))
 
 
 def test_another_number_of_frames_than_variances_is_refused():

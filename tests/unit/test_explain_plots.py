@@ -5,9 +5,9 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from pipelines.evaluation.rasters import Raster
 from pipelines.figures.explain_plots import (
     CamRow,
+    Raster,
     as_picture,
     distances_summary,
     draw_cams,

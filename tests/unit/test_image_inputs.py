@@ -11,7 +11,7 @@ from pipelines.clips.clips import read_clips
 from pipelines.errors import RecipeError
 from pipelines.features import image, video_frames
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages
+from pipelines.runs import prepare_stage
 from pipelines.signal.counter_rng import keys
 from pipelines.signal.crops import centre_crop, crop_boxes, flip
 from pipelines.training.batches import in_order, loader, open_split
@@ -64,7 +64,7 @@ def prepared(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
         recipe = recipes.load(own)
-        plan = stages.prepare(recipe, Quiet())
+        plan = prepare_stage.prepare(recipe, Quiet())
         yield recipe, plan, Inputs(recipe, plan, torch.device("cpu")), folder
 
 

@@ -14,7 +14,7 @@ from pipelines.disk.look import anew, look, one_look
 from pipelines.errors import DataError
 from pipelines.plan import plan
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages, sweep
+from pipelines.runs import prepare_stage, result_stages, sweep, train_stage
 from tests.e2e.test_many_clips import RECIPE, clips
 from tests.e2e.test_resume import Quiet
 
@@ -89,11 +89,11 @@ def test_an_error_is_no_answer():
 
 def test_training_looks_once_at_what_is_prepared(mine, looks):
     recipe = opened(mine)
-    stages.prepare(recipe, Quiet())
+    prepare_stage.prepare(recipe, Quiet())
     looks.clear()
-    run = stages.train(recipe, Quiet())
+    run = train_stage.train(recipe, Quiet())
     assert looks["folder"] == 1
-    assert stages.train(recipe, Quiet()) == run and looks["folder"] == 2
+    assert train_stage.train(recipe, Quiet()) == run and looks["folder"] == 2
 
 
 def test_a_sweep_looks_once_however_many_runs_it_has(mine, looks):
@@ -106,9 +106,9 @@ def test_a_sweep_looks_once_however_many_runs_it_has(mine, looks):
 
 
 def test_a_change_between_prepare_and_train_is_seen_in_a_process_that_goes_on(mine):
-    before = stages.prepare(opened(mine), Quiet())
+    before = prepare_stage.prepare(opened(mine), Quiet())
     change(mine)
-    run = stages.train(opened(mine), Quiet())
+    run = train_stage.train(opened(mine), Quiet())
     caches = store.read_json(run / "env.json")["caches"]
     assert not set(caches) & {cache.folder.name for cache in before.caches.values()}
     assert all((store.home() / "cache" / "folder" / name / "receipt.json").exists()
@@ -117,16 +117,16 @@ def test_a_change_between_prepare_and_train_is_seen_in_a_process_that_goes_on(mi
 
 def test_within_one_look_no_file_that_changed_since_is_read_as_what_it_was(mine):
     with one_look():
-        whole = stages.prepare(opened(mine), Quiet())
+        whole = prepare_stage.prepare(opened(mine), Quiet())
         change(mine)
         # what is made already is of the files as they were
-        assert stages.prepare(opened(mine), Quiet()).clips == whole.clips
+        assert prepare_stage.prepare(opened(mine), Quiet()).clips == whole.clips
         other = opened(mine, "audio.hop=16")
         with pytest.raises(DataError, match="changed while they were read"):
-            stages.train(other, Quiet())
+            train_stage.train(other, Quiet())
         cache = plan.plan_data(other).caches["audio"].folder
         assert not cache.exists()
-    assert stages.prepare(other, Quiet()).caches["audio"].folder != cache
+    assert prepare_stage.prepare(other, Quiet()).caches["audio"].folder != cache
 
 
 @pytest.mark.parametrize("what", ["make_clips", "_write_split"])
@@ -143,23 +143,23 @@ def test_what_was_read_while_a_file_changed_is_not_kept(mine, monkeypatch, what)
     recipe = opened(mine)
     planned = plan.plan_data(recipe)
     with pytest.raises(DataError, match="changed while they were read") as caught:
-        stages.prepare(recipe, Quiet())
+        prepare_stage.prepare(recipe, Quiet())
     assert caught.value.exit_code == 4 and re.search("run the same command", caught.value.hint)
     assert not any(cache.folder.exists() for cache in planned.caches.values())
     assert planned.clips.exists() == (what == "_write_split")  # they are of the files of before
-    assert stages.prepare(recipe, Quiet()).clips != planned.clips  # the same command again
+    assert prepare_stage.prepare(recipe, Quiet()).clips != planned.clips  # the same command again
 
 
 def test_noise_is_put_on_no_other_sound_than_the_network_was_tested_on(mine):
     """A night's work in one command: a sound is replaced while the network trains."""
     with one_look():
         recipe = opened(mine, "noise.snr_db={start: 0, stop: 0, step: 1}")
-        run = stages.train(recipe, Quiet())
+        run = train_stage.train(recipe, Quiet())
         (tested, *_) = [clip for clip in read_clips(plan.plan_data(recipe).clips)
                         if clip.split == "test"]  # fmt: skip
         change(mine, tested.audio)
         with pytest.raises(DataError, match=rf"{tested.audio}: has changed since .*, as 1 of"):
-            stages.noise_eval(recipe, run, recipe.noise, Quiet())
+            result_stages.noise_eval(recipe, run, recipe.noise, Quiet())
     assert not list(run.glob("noise-*.json"))
 
 
@@ -173,6 +173,6 @@ def test_a_folder_is_walked_once_for_all_that_ask_what_it_holds(mine, monkeypatc
 
     monkeypatch.setattr(folder.files, "entries", counted)
     with one_look():
-        stages.prepare(opened(mine), Quiet())
+        prepare_stage.prepare(opened(mine), Quiet())
     # the plan; then whether it still holds, after the clips were listed and after each cache
     assert len(walks) == 4

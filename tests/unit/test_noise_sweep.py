@@ -12,7 +12,7 @@ from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import Noise, SnrRange
 from pipelines.reports.compare import read
 from pipelines.results.noise_files import noise_result
-from pipelines.runs import stages
+from pipelines.runs import prepare_stage, result_stages, train_stage
 from pipelines.signal.noise import add_noise
 from pipelines.training.inputs import Inputs
 from tests.e2e.test_resume import Quiet
@@ -25,12 +25,12 @@ def trained(tmp_path_factory):
         recipe = recipes.load(
             recipes.find("quickstart"), ("train.epochs=4", "model.width=32", "runtime.device=cpu")
         )
-        yield recipe, stages.train(recipe, Quiet())
+        yield recipe, train_stage.train(recipe, Quiet())
 
 
 def sweep(trained, **settings):
     recipe, run = trained
-    return stages.noise_eval(recipe, run, Noise(**settings), Quiet(), force=True)
+    return result_stages.noise_eval(recipe, run, Noise(**settings), Quiet(), force=True)
 
 
 def levels(start, stop, step):
@@ -43,7 +43,7 @@ def accuracy(result):
 
 def test_the_clean_point_is_the_evaluations_accuracy(trained):
     result = sweep(trained, snr_db=levels(0, 30, 15))
-    clean = stages.evaluate(*trained, Quiet())["accuracy"]
+    clean = result_stages.evaluate(*trained, Quiet())["accuracy"]
     assert [p["snr_db"] for p in result["points"]] == [None, 0.0, 15.0, 30.0]
     assert accuracy(result)[None] == clean > 0.5
     assert result["noisy_inputs"] == ["audio", "visual"]
@@ -93,7 +93,7 @@ def test_another_sweep_leaves_the_first_ones_files_and_compare_reads_both(traine
     other = sweep(trained, snr_db=levels(0, 0, 1), modality="visual", seed=3, power="batch")
     assert {path: path.read_bytes() for path in files} == files
     assert (run / "noise-visual_-10to0by10dB.csv").exists()
-    stages.evaluate(recipe, run, Quiet())
+    result_stages.evaluate(recipe, run, Quiet())
     found = read(run).noise
     assert found["visual 0 dB"] == accuracy(first)[0.0] and "visual -10 dB" in found
     assert found["visual batch-power seed 3 0 dB"] == accuracy(other)[0.0]
@@ -120,7 +120,7 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
         "sample_rate: 8000, n_fft: 256, hop: 64, size: [16, 16]}"),
     )  # fmt: skip
     assert recipe.audio is not None and recipe.audio.clamp
-    plan = stages.prepare(recipe, Quiet())
+    plan = prepare_stage.prepare(recipe, Quiet())
     inputs = Inputs(recipe, plan, torch.device("cpu"))
     loud = 1.2 * torch.sin(2 * math.pi * 1000 * torch.arange(2000) / 8000)[None]
     heard = []
@@ -159,7 +159,7 @@ def test_features_of_noisy_sounds_are_never_worked_out_in_bfloat16(tmp_path, mon
         return extract(waveform, **settings)
 
     monkeypatch.setattr(logmel, "extract", functools.wraps(extract)(watched))
-    run = stages.train(recipe, Quiet())
-    stages.noise_eval(recipe, run, Noise(snr_db=levels(0, 0, 5)), Quiet())
+    run = train_stage.train(recipe, Quiet())
+    result_stages.noise_eval(recipe, run, Noise(snr_db=levels(0, 0, 5)), Quiet())
     assert len(low_precision) > 10
     assert not any(low_precision)

@@ -10,7 +10,7 @@ from pipelines.features import logmel
 from pipelines.models import l2_act_spike_net, smlp, smlp_audio
 from pipelines.snn.count_loss import count_loss, target_count
 from pipelines.snn.residual_block import ResidualBlock
-from pipelines.snn.snntorch_leaky import Leaky, LeakyNeuron
+from pipelines.snn.snntorch_leaky import Leaky, LeakySettings
 
 BANDS, FRAMES = 16, 24
 
@@ -145,7 +145,7 @@ def ran(block, x):
     ids=["paper", "lif-after-bn", "lif-before-add"],
 )
 def test_a_block_runs_its_layers_in_the_order_of_fig_3_and_table_iii(settings, layers):
-    block = ResidualBlock(4, 4, 1, LeakyNeuron().factory(2), **settings)
+    block = ResidualBlock(4, 4, 1, LeakySettings().factory(2), **settings)
     assert ran(block, torch.randn(2 * 3, 4, 8, 8)) == layers
 
 
