@@ -20,7 +20,8 @@ from pipelines.cache.workers import decode_all, worker_count
 from pipelines.clips.clips import SPLITS, Clip
 from pipelines.disk import seal, store
 from pipelines.errors import DataError
-from pipelines.plan.plan import CachePlan, DataPlan, extract_arguments
+from pipelines.plan.data_plan import CachePlan, DataPlan
+from pipelines.plan.plan import extract_arguments
 
 Say = Callable[[str], None]
 Advance = Callable[[str, int, int], None]

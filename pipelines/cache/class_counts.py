@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.clips.clips import SPLITS, Clip
 from pipelines.errors import DataError
-from pipelines.plan.plan import CachePlan, DataPlan
+from pipelines.plan.data_plan import CachePlan, DataPlan
 from pipelines.recipe.messages import printable
 
 SHOWN = 20

@@ -10,7 +10,7 @@ from pipelines.clips import class_names, in_place, leaks
 from pipelines.clips.clips import SPLITS, Clip, write_clips
 from pipelines.disk import seal, store
 from pipelines.errors import DataError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.settings_from_signature import keyword_arguments
 
 Say = Callable[[str], None]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from pipelines.cache.receipts import clips_of, clips_receipt, excluded
 from pipelines.errors import DataError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 
 SETTING = "data.max_excluded_share"
 SHOWN = 5

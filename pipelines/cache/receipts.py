@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipelines.clips.clips import Clip, read_clips
 from pipelines.disk import seal, store
 from pipelines.errors import DataError
-from pipelines.plan.plan import CachePlan, DataPlan
+from pipelines.plan.data_plan import CachePlan, DataPlan
 from pipelines.results import run_files, schemas
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipelines.evaluation.energy import energy
 from pipelines.evaluation.trained_run import TrainedRun
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.training.batches import evenly

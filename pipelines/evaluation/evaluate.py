@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures.confusion_plot import draw_confusion
 from pipelines.figures.plot_style import write
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.results.metrics import summary

@@ -23,7 +23,8 @@ from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures import explain_plots as plots
 from pipelines.figures.explain_plots import Raster
 from pipelines.figures.plot_style import write
-from pipelines.plan.plan import DataPlan, of_a_run
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import of_a_run
 from pipelines.recipe.differences import differing
 from pipelines.recipe.recipe import Recipe, by_path
 from pipelines.results.run_files import publish, read

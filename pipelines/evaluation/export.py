@@ -23,7 +23,7 @@ from pipelines.evaluation.export_check import Clips, checked, floats, rounded, s
 from pipelines.evaluation.exported import DESCRIPTION, FORMAT, NIR, VERSION, WEIGHTS, load
 from pipelines.evaluation.nir_export import not_carried, refusal, write_nir
 from pipelines.evaluation.trained_run import TrainedRun
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.settings_from_signature import keyword_only
 from pipelines.snn.dsln import DSLN

@@ -24,7 +24,7 @@ from pipelines.evaluation.noise_examples import MOST_LEVELS, Rows, draw_examples
 from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures.noise_plot import NoiseCurve, draw_noise
 from pipelines.figures.plot_style import write
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.noise import Noise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas

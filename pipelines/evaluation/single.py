@@ -11,7 +11,8 @@ from pipelines.cache.batching import batches
 from pipelines.cache.source_reader import Reading, Refused, decode
 from pipelines.errors import DataError, UsageError
 from pipelines.evaluation.trained_run import TrainedRun
-from pipelines.plan.plan import CachePlan, DataPlan, extract_arguments
+from pipelines.plan.data_plan import CachePlan, DataPlan
+from pipelines.plan.plan import extract_arguments
 from pipelines.recipe.recipe import Recipe
 from pipelines.snn.doa import decode as decode_azimuth
 from pipelines.training.batches import Batch

@@ -12,7 +12,7 @@ from torch import nn
 
 from pipelines.cache.receipts import clips_of, clips_receipt
 from pipelines.errors import DataError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.training import checkpoint

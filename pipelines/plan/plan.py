@@ -7,7 +7,6 @@ stage gives a new key.
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from pipelines.disk import store
 from pipelines.disk.look import anew, look
 from pipelines.download import manifest as manifests
 from pipelines.download.acquire import raw_folder
-from pipelines.download.manifest import DatasetManifest
 from pipelines.errors import DataError
+from pipelines.plan.data_plan import CachePlan, DataPlan
 from pipelines.plan.run_code import code_of_run
 from pipelines.plan.source_code import code_of
 from pipelines.recipe.recipe import Recipe
@@ -33,46 +32,6 @@ NOT_OF_A_RUN = ("noise", "published", "runtime")
 # it says when to stop, not what comes out
 NOT_OF_THE_DATA = ("max_excluded_share",)
 ANEW = ".anew"
-
-
-@dataclass(frozen=True)
-class CachePlan:
-    """One modality's cache: its folder, its settings, and the parts of the key."""
-
-    modality: str
-    folder: Path
-    section: Section
-    made_from: dict[str, Any]
-
-    @property
-    def receipt(self) -> Path:
-        """The file that says that the cache is whole; it is published last."""
-        return self.folder / "receipt.json"
-
-
-@dataclass(frozen=True)
-class DataPlan:
-    """Clips and caches of a recipe.
-
-    manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
-    is the user's own, read in place. made_from: the settings, a hash of the files that count, and
-    those of the code. own_files: a hash of each file of the user's that is read in place, by name.
-    """
-
-    manifest: DatasetManifest
-    raw: Path
-    is_local: bool
-    clips: Path
-    data: Section
-    caches: dict[str, CachePlan]
-    made_from: dict[str, Any] = field(default_factory=dict)
-    own_files: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def max_excluded_share(self) -> float:
-        """The share of clips that may be unusable: the recipe's, else the data set's own."""
-        own: float | None = self.data.max_excluded_share  # type: ignore[attr-defined]
-        return self.manifest.max_excluded_share if own is None else own
 
 
 def plan_data(recipe: Recipe) -> DataPlan:

@@ -10,7 +10,7 @@ from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 
 if TYPE_CHECKING:
-    from pipelines.plan.plan import DataPlan
+    from pipelines.plan.data_plan import DataPlan
 
 # besides the model: what weights are made with, and what of it they are used with afterwards
 TRAINING = "pipelines.training.loop"

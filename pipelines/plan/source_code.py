@@ -26,7 +26,7 @@ APART = frozenset(
         "disk.look", "disk.paths", "disk.seal", "disk.store",
         "recipe.messages", "recipe.noise", "recipe.recipe", "recipe.schema",
         "download.manifest", "clips.leaks", "results.run_files", "results.schemas",
-        "plan.plan", "plan.run_code", "plan.source_code",
+        "plan.data_plan", "plan.plan", "plan.run_code", "plan.source_code",
         "cache.class_counts", "cache.excluded_share", "cache.receipts", "training.interrupt",
     )
 )  # fmt: skip

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipelines import device as machine
 from pipelines.disk import store
 from pipelines.download.acquire import acquire
-from pipelines.plan.plan import DataPlan, check_unchanged, plan_data
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import check_unchanged, plan_data
 from pipelines.recipe.recipe import Recipe
 from pipelines.runs.reporter import Reporter
 

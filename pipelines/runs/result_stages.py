@@ -12,7 +12,8 @@ from typing import Any
 from pipelines import device as machine
 from pipelines.disk import store
 from pipelines.errors import DataError, UsageError
-from pipelines.plan.plan import DataPlan, check_same_data, plan_data
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import check_same_data, plan_data
 from pipelines.plan.run_code import check_same_code
 from pipelines.recipe.noise import Noise
 from pipelines.recipe.recipe import Recipe

@@ -9,7 +9,8 @@ from pipelines.clips import in_place
 from pipelines.disk import store
 from pipelines.download.acquire import missing
 from pipelines.errors import AvsnnError, DataError
-from pipelines.plan.plan import CachePlan, DataPlan, of_a_run, plan_data, run_folder, trained_anew
+from pipelines.plan.data_plan import CachePlan, DataPlan
+from pipelines.plan.plan import of_a_run, plan_data, run_folder, trained_anew
 from pipelines.plan.run_code import code_of_run, other_code
 from pipelines.recipe import yaml_reader
 from pipelines.recipe.recipe import Recipe

@@ -9,7 +9,8 @@ from pipelines import device as machine
 from pipelines.cache import claims
 from pipelines.disk import store
 from pipelines.errors import DataError, MachineError
-from pipelines.plan.plan import DataPlan, check_same_data, plan_data, run_folder, trained_anew
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import check_same_data, plan_data, run_folder, trained_anew
 from pipelines.plan.run_code import code_of_run
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas

@@ -15,7 +15,7 @@ from pipelines.cache.receipts import open_rows
 from pipelines.cache.rows import Rows
 from pipelines.clips.clips import Clip
 from pipelines.errors import DataError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.training.readers import Readers, Request
 

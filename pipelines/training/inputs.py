@@ -19,7 +19,8 @@ from pipelines.cache.rows import Rows
 from pipelines.cache.source_reader import Reading
 from pipelines.cache.workers import decode_all, worker_count
 from pipelines.errors import DataError, UsageError
-from pipelines.plan.plan import DataPlan, extract_arguments
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import extract_arguments
 from pipelines.recipe.recipe import Recipe
 from pipelines.signal import counter_rng, crops
 from pipelines.signal.noise import add_noise

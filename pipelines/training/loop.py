@@ -16,7 +16,7 @@ from pipelines.ann.output import Targets
 from pipelines.cache.receipts import clips_of
 from pipelines.disk import store
 from pipelines.errors import DivergedError, MachineError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.training import checkpoint

@@ -10,7 +10,7 @@ from pipelines import device as machine
 from pipelines import registry
 from pipelines.cache.receipts import open_rows
 from pipelines.errors import RecipeError
-from pipelines.plan.plan import DataPlan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.settings_from_signature import keyword_arguments
 from pipelines.training.inputs import wants_channels_last

@@ -10,7 +10,8 @@ from pipelines import registry
 from pipelines.cache.receipts import clips_of
 from pipelines.disk import store
 from pipelines.errors import DataError, RecipeError
-from pipelines.plan.plan import DataPlan, check_same_data, plan_data
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import check_same_data, plan_data
 from pipelines.plan.run_code import check_same_code
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe

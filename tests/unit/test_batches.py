@@ -12,7 +12,7 @@ from pipelines.clips.clips import Clip
 from pipelines.disk import seal
 from pipelines.download import manifest
 from pipelines.errors import DataError
-from pipelines.plan.plan import CachePlan, DataPlan
+from pipelines.plan.data_plan import CachePlan, DataPlan
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.schema import DataInput

@@ -174,7 +174,7 @@ def package(folder):
                 return lif, late
         """,
         "models/shared.py": "Head = 1", "snn/__init__.py": "", "snn/lif.py": "STEP = 1",
-        "late.py": "", "plan.py": "Plan = 1", "other.py": "x = 1",
+        "late.py": "", "plan/__init__.py": "", "plan/plan.py": "Plan = 1", "other.py": "x = 1",
     }  # fmt: skip
     for name, text in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def package(folder):
     return [folder / name for name in sources]
 
 
-SAY = "import json, pipelines.{0} as s; print(json.dumps(s.code_of('pipelines.models.one')))"
+SAY = "import json, pipelines.plan.{0} as s; print(json.dumps(s.code_of('pipelines.models.one')))"
 
 
 def said_by(place):
@@ -197,8 +197,9 @@ def said_by(place):
 def mine(tmp_path):
     """A small package with the module that is tested in it."""
     package(tmp_path / "pipelines")
-    for name in ("source_code", "errors"):
-        shutil.copy(util.find_spec(f"pipelines.{name}").origin, tmp_path / "pipelines")
+    for name in ("plan/source_code", "errors"):
+        spec = util.find_spec(f"pipelines.{name.replace('/', '.')}")
+        shutil.copy(spec.origin, tmp_path / f"pipelines/{name}.py")
     return tmp_path
 
 
