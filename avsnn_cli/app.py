@@ -293,17 +293,19 @@ def sweep(
     dry_run: DryRun = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
     """Run recipes over settings and seeds, each run once."""
-    from avsnn_cli import comparing
+    from avsnn_cli import comparing, sweeping
+    from avsnn_cli.comparison_tables import as_text
+    from pipelines.runs.sweep import grid
 
     for one in (device or "").split(","):
         overrides(None, one)  # refuses what is no device
-    points = comparing.grid(recipe, set_ or (), seeds)
+    points = grid(recipe, set_ or (), seeds)
     if dry_run:
-        return emit(rows := comparing.planned(points, name), json, table(rows))
+        return emit(rows := sweeping.planned(points, name), json, table(rows))
     with Reporter(quiet=quiet) as report:
-        file = comparing.run(points, device, report, from_, noise=not no_noise, name=name)
+        file = sweeping.run(points, device, report, from_, noise=not no_noise, name=name)
     rows = comparing.compare([str(file)])
-    text = comparing.as_text(rows, "table")
+    text = as_text(rows, "table")
     return emit({"sweep": file.stem, "rows": rows}, json, f"{text}\n\navsnn compare {file.stem}")
 
 
@@ -317,9 +319,10 @@ def compare(
 ) -> None:  # fmt: skip
     """Put runs into one table, the papers' figures beside ours."""
     from avsnn_cli import comparing
+    from avsnn_cli.comparison_tables import as_text
 
     rows = comparing.compare(runs)
-    emit(rows, json, comparing.as_text(rows, style))
+    emit(rows, json, as_text(rows, style))
 
 
 @app.command()

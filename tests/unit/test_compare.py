@@ -157,7 +157,7 @@ def test_azimuths_are_averaged_at_each_level_that_all_seeds_have():
 
 
 def test_systems_that_locate_and_others_fill_one_table():
-    from avsnn_cli.comparing import as_text
+    from avsnn_cli.comparison_tables import as_text
 
     located = result("a", 8, noise={"0 dB": 0.5})
     located.evaluation["doa"] = {"n": 10, "mae_deg": 3.25, "below_2_5_deg": 0.4, "up_to_5_deg": 0.9}

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from avsnn_cli.comparing import as_text, report
+from avsnn_cli.comparing import report
+from avsnn_cli.comparison_tables import as_text
 from avsnn_cli.render import Reporter
 from pipelines.errors import DataError, UsageError
 from pipelines.recipe import recipe as recipes
