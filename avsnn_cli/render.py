@@ -62,7 +62,7 @@ class Reporter:
             return False
         with contextlib.suppress(OSError):
             self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("a", encoding="utf-8") as file:
+            with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{_now()} {text}\n")
             return True
         return False

@@ -192,13 +192,15 @@ def check_same_content(run: Path, plan: DataPlan) -> None:
     hint = "bring the files back, or train the recipe again with --fresh"
     if (contents := environment.get("cache_contents")) is None:  # a run of an earlier version
         return
+    if len(contents) != len(now):
+        raise DataError(f"{run / 'env.json'} knows {len(contents)} caches, not {len(now)}", hint)
     for (name, receipt), content in zip(now.items(), contents, strict=True):
         if receipt.content_sha256 != content:
             raise DataError(
                 f"the sources of cache {name} are not what run {run.name} was trained on: they "
                 "decode to something else", hint,
             )  # fmt: skip
-        if receipt.clips_sha256 != environment["clips_sha256"]:
+        if receipt.clips_sha256 != environment.get("clips_sha256"):
             raise DataError(
                 f"the clips of run {run.name} are no longer those of its training", hint
             )

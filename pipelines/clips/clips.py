@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.disk import store
 from pipelines.errors import DataError
+from pipelines.recipe.messages import show
 
 SPLITS = ("train", "validation", "test")
 
@@ -36,6 +37,8 @@ class Clip:
     excluded: str = ""
 
 
+TEXTS = ("id", "split", "group", "audio", "visual", "speaker", "excluded")
+NUMBERS = {"start_s": (-1e12, 1e12), "end_s": (-1e12, 1e12), "azimuth_deg": (0, 360)}
 OPTIONAL = {f.name: f.default for f in fields(Clip) if f.default is not MISSING}
 
 
@@ -54,6 +57,20 @@ def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n")
 
 
+def _check(clip: Clip) -> None:
+    """Raise ValueError or TypeError for a field that no data set gives."""
+    "".join(getattr(clip, name) for name in TEXTS).encode()  # a lone surrogate names no file
+    if clip.split not in SPLITS:
+        raise ValueError(f"split {show(clip.split)}")
+    if type(clip.label) is not int or not 0 <= clip.label < 2**31:
+        raise ValueError(f"label {show(clip.label)}")
+    for name, (low, high) in NUMBERS.items():
+        value = getattr(clip, name)
+        # compared, not converted: JSON has integers that no float can hold
+        if value is not None and (type(value) not in (int, float) or not low <= value < high):
+            raise ValueError(f"{name} {show(value)}")
+
+
 def read_clips(path: Path) -> list[Clip]:
     """Read the clips of a manifest that are not excluded.
 
@@ -67,9 +84,8 @@ def read_clips(path: Path) -> list[Clip]:
     for number, line in enumerate(_lines(text), 1):
         try:
             clip = Clip(**json.loads(line))
-            if clip.split not in SPLITS or not isinstance(clip.label, int):
-                raise ValueError(f"split {clip.split!r}, label {clip.label!r}")
-        except (ValueError, TypeError) as error:
+            _check(clip)
+        except (ValueError, TypeError, RecursionError) as error:
             raise DataError(
                 f"{path}:{number}: not a clip: {error}", "remove the file and run avsnn prepare"
             ) from error

@@ -1,6 +1,5 @@
 """The user's class folders as a list of pairs, with what is wrong with each file beside it."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -158,16 +157,3 @@ def _entry(
     if paired and not fault and not (sound and picture):
         fault = f"has no {'image' if sound else 'sound'} of its name"
     return Entry(name, label, sound, picture, split, fault=fault)
-
-
-def recording_of(name: str, pattern: re.Pattern[str] | None) -> str:
-    """Return the recording that a clip's stem names by the user's pattern; "" without one."""
-    if pattern is None:
-        return ""
-    found = pattern.search(name.rpartition("/")[2])
-    if found is None:
-        raise DataError(
-            f"{name} does not match data.group_pattern {pattern.pattern!r}",
-            "the first group of the pattern must be the recording's name in every stem",
-        )
-    return found[1]

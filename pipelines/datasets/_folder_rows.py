@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipelines.clips.walk import plain
 from pipelines.errors import DataError
 
 COLUMNS = ("audio", "image", "video", "label", "group", "split", "azimuth", "speaker")
@@ -64,7 +65,7 @@ def read(path: Path, *, quoted: bool = True) -> Table:
             if column in COLUMNS:
                 row[column] = value
             elif column or not _is_blank(value):
-                unread[name.strip() or "one without a name"] = None
+                unread[plain(name.strip()) or "one without a name"] = None
         if not all(_is_blank(value) for _, value in cells):
             rows.append((line, row))
     if rows:
@@ -92,10 +93,12 @@ def _csv_rows(path: Path, text: str, quoted: bool) -> Iterator[tuple[int, list[t
         delimiter = given[1]
     else:
         delimiter = max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
+    if delimiter == '"':
+        raise DataError(f"{path}:1: columns cannot be parted by a quote", "write sep=; or sep=,")
     table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     filled = (cells for cells in table if any(map(str.strip, cells)))
     if given:
-        next(filled)
+        next(filled, None)
     header = next(filled, [])
     known = [column for name in header if (column := plain_column(name)) in COLUMNS]
     if len(set(known)) != len(known):

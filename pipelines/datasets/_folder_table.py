@@ -14,6 +14,7 @@ from pipelines.datasets import _folder_rows as rows
 from pipelines.datasets._folder_files import PICTURES, SOUNDS, VIDEOS, Entry
 from pipelines.datasets._folder_splits import SPLITS, split_of
 from pipelines.errors import DataError
+from pipelines.recipe.messages import show
 
 AUTOMATIC = ("clips.csv", "clips.jsonl")
 SHOWN = 20
@@ -33,7 +34,7 @@ class Fault(NamedTuple):
 def find(root: Path, table: str | None) -> Path | None:
     """Return the table: the one that is named, else clips.csv or clips.jsonl, else None."""
     if table is not None:
-        if not (root / table).is_file():
+        if not _is_there(root, table):
             raise DataError(
                 f"{root / table}: no such file", "set data.table, relative to data.path"
             )
@@ -171,10 +172,12 @@ def _azimuth(value: Any) -> tuple[float | None, list[tuple[str, str]]]:
         # a spreadsheet that parts columns with ; writes 22,5
         degrees = float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError):
-        return None, [("azimuth", f"azimuth {value!r} is no number")]
+        return None, [("azimuth", f"azimuth {show(value)} is no number")]
+    except OverflowError:  # an integer of hundreds of digits, as JSON may have it
+        degrees = math.inf
     if not math.isfinite(degrees) or abs(degrees) > 360:
-        return None, [("azimuth", f"azimuth {value!r} is not in -360 to 360 degrees")]
-    return degrees % 360, []
+        return None, [("azimuth", f"azimuth {show(value)} is not in -360 to 360 degrees")]
+    return degrees % 360 % 360, []  # -1e-20 % 360 is 360.0
 
 
 def _inside(root: Path, name: str) -> str | None:

@@ -3,7 +3,6 @@
 Read in place, never copied. See docs/datasets/folder.md.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipelines.clips import in_place as own_files
 from pipelines.clips.clips import Clip
 from pipelines.clips.content import hashes
 from pipelines.datasets import _folder_files as files
+from pipelines.datasets import _folder_groups as groups
 from pipelines.datasets import _folder_protocols as protocols
 from pipelines.datasets import _folder_table as tables
 from pipelines.datasets._folder_protocols import Protocol
@@ -63,11 +63,12 @@ def pairs(
 
     Raises DataError for a folder, a table or a protocol that makes no data set.
     """
-    pattern = _compiled(group_pattern)
     found = _entries(raw, table)
     labels = classes(raw, table=table)
     _check_classes(found, labels)
-    known = {e.name: e.group or files.recording_of(e.name, pattern) for e in found}
+    # a group that the table gives needs no name that matches
+    own = {e.name: e.group for e in found if e.group}
+    known = own | groups.recordings([e.name for e in found if not e.group], group_pattern)
     by_label = {e.name: labels.index(e.label) for e in found}
     splits = protocols.sides(
         found, protocol, known, by_label, test_share=test_share, validation_share=validation_share,
@@ -169,19 +170,3 @@ def _check_classes(found: Sequence[files.Entry], labels: Sequence[str]) -> None:
             f"classes with fewer than {FEWEST} usable clips: {', '.join(small)}{''.join(faults)}",
             "each needs one for training, validation and testing",
         )
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
-    if pattern is None:
-        return None
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise DataError(
-            f"data.group_pattern: {error}", "see Python's regular expressions"
-        ) from error
-    if compiled.groups < 1:
-        raise DataError(
-            f"data.group_pattern {pattern!r} has no group", "put the recording's name in (…)"
-        )
-    return compiled

@@ -172,15 +172,19 @@ def clear_away(part: Path, path: Path) -> None:
         remove(part)
 
 
-def publish_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+def publish_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Write a text file atomically. errors: what becomes of what UTF-8 has no bytes for."""
     with publish(path) as part:
-        room.write(part, text.encode())
+        room.write(part, text.encode(errors=errors))
 
 
 def publish_json(path: Path, content: Any) -> None:
-    """Write a JSON file atomically, readable and in a fixed form."""
-    publish_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write a JSON file atomically, readable and in a fixed form.
+
+    A lone surrogate, which UTF-8 has no bytes for, is written as JSON's escape of it.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    publish_text(path, text, errors="backslashreplace")
 
 
 def read_json(path: Path, max_bytes: int = 64 << 20) -> Any:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+# JSON has integers that no float can hold: what is computed with must fit one
+Finite = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -93,7 +94,7 @@ class Evaluation(ResultFile):
     protocol: str | None
     seed: int
     selection: str
-    n: Annotated[int, Field(ge=1)]
+    n: Annotated[Count, Field(ge=1)]
     accuracy: Share
     balanced_accuracy: Share
     wilson: Annotated[list[Share], Field(min_length=2, max_length=2)]
@@ -137,7 +138,7 @@ def _same(written: Any, value: Any) -> bool:
             and all(map(_same, written, value))
         )
     if isinstance(value, float) and isinstance(written, int | float):
-        return abs(written - value) <= 1e-9
+        return value - 1e-9 <= written <= value + 1e-9
     return bool(written == value)
 
 
@@ -167,6 +168,7 @@ class _Noise(_Part):
 
 class _Point(_Part):
     snr_db: Finite | None
+    correct: Count | None = None
     accuracy: Share
     wilson_low: Share
     wilson_high: Share
@@ -182,7 +184,7 @@ class NoiseSweep(ResultFile):
     noise: _Noise
     noisy_inputs: list[str]
     points: Annotated[list[_Point], Field(min_length=1)]
-    n: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[Count, Field(ge=1)] | None = None
 
     @classmethod
     def faults(cls, content: dict[str, Any]) -> str:
@@ -193,7 +195,7 @@ class NoiseSweep(ResultFile):
         points, n = content["points"], content.get("n")
         try:
             asked = [None, *Noise.model_validate_json(json.dumps(content["noise"])).snr_db.levels()]
-        except ValueError:
+        except (ValueError, RecursionError):
             return "noise is not a sweep that can be asked for"
         if [point["snr_db"] for point in points] != asked:
             return "its levels are not those that were asked for"
