@@ -71,5 +71,5 @@ def _searched(pattern: str, stems: Sequence[str]) -> list[str]:
             f"data.group_pattern {show(pattern)} cannot be searched for: {last}",
             "write a simpler pattern",
         ) from None
-    found: list[str] = json.loads(ended.stdout)
-    return found
+    matches: list[str] = json.loads(ended.stdout)
+    return matches

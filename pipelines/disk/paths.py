@@ -43,6 +43,10 @@ def user_path(text: str | Path, error: type[AvsnnError] = UsageError, where: str
         raise error(f"{named}: no home folder {_short(first)}", "write the whole path")
     if "\0" in path:
         raise error(f"{named!r}: a path has no zero byte", "check the path")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # half a pair of UTF-16, from a recipe
+        raise error(f"{named!r}: no file has such a name", "check the path") from None
     longest = max((len(os.fsencode(part)) for part in Path(path).parts), default=0)
     if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
         raise error(

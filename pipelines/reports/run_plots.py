@@ -52,7 +52,8 @@ def draw_run_training(run: Path) -> "Figure":
             raise ValueError("it has another hash than when training ended")
         history = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         return draw_training(history, selected)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError,
+            RecursionError) as error:  # fmt: skip
         raise DataError(f"cannot read {path}: {error}", "train the run again") from error
 
 

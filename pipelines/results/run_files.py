@@ -52,7 +52,7 @@ def _chain_fault(path: Path, kind: type[ResultFile], content: dict[str, Any]) ->
         earlier = read(beside, KINDS[beside.name])
         if (seal.SEAL in earlier) != sealed:
             return f"it or {beside.name} was edited"
-        if sealed and content["made_with"].get(name) != earlier[seal.SEAL]:
+        if sealed and content.get("made_with", {}).get(name) != earlier[seal.SEAL]:
             return f"it was made with another {beside.name}"
     if kind is Environment and sealed:
         return _environment_fault(path, content)
@@ -62,9 +62,9 @@ def _chain_fault(path: Path, kind: type[ResultFile], content: dict[str, Any]) ->
 def _environment_fault(path: Path, content: dict[str, Any]) -> str:
     run, recipe = path.parent, path.parent / "recipe.yaml"
     # a copy elsewhere may be called what its owner likes; under runs/ the name is the key
-    if run.parent == store.home() / "runs" and content["run"] != run.name:
-        return f"it is the run {content['run']}'s"
-    if recipe.exists() and store.sha256(recipe) != content["recipe_sha256"]:
+    if run.parent == store.home() / "runs" and content.get("run") != run.name:
+        return f"it is the run {content.get('run')}'s"
+    if recipe.exists() and store.sha256(recipe) != content.get("recipe_sha256"):
         return "recipe.yaml beside it was edited: bring it back"
     return ""
 

@@ -8,7 +8,9 @@ from avsnn_cli.render import Reporter
 from pipelines.clips.clips import Clip, read_clips
 from pipelines.datasets import folder
 from pipelines.disk import seal, store
-from pipelines.errors import DataError
+from pipelines.disk.paths import user_path
+from pipelines.errors import DataError, UsageError
+from pipelines.reports.run_plots import draw_run_training
 from pipelines.results import run_files
 from tests.unit.test_folder import wav
 
@@ -130,3 +132,21 @@ def test_a_sealed_environment_without_its_names_is_named(tmp_path):
     (tmp_path / "recipe.yaml").write_text("version: 1\n")
     with pytest.raises(DataError, match=r"recipe\.yaml beside it was edited"):
         run_files.read(tmp_path / "env.json", run_files.Environment)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"epoch": HUGE}, {"train_loss": HUGE}, {"validation_accuracy": []}]
+)
+def test_a_course_of_training_that_no_axis_holds_is_named(tmp_path, bad):
+    (tmp_path / "trained.json").write_text(
+        json.dumps({"selected": {"epoch": 0}, "rule": "last", "sha256": "0" * 64})
+    )
+    record = {"epoch": 0, "train_loss": 1.0, "validation_accuracy": 0.5} | bad
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(DataError, match=r"metrics\.jsonl"):
+        draw_run_training(tmp_path)
+
+
+def test_a_path_with_half_a_surrogate_is_named():
+    with pytest.raises(UsageError, match="no file has such a name"):
+        user_path("a\ud800")
