@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: demo test test-slow test-gpu lint types wheel-check benchmark benchmark-gpu clean
+.PHONY: demo test test-slow test-gpu test-fuzz lint types wheel-check benchmark benchmark-gpu clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,9 @@ test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to
 
 test-gpu: $(VENV)/installed  ## needs a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+test-fuzz: $(VENV)/installed  ## damaged inputs of every kind, AVSNN_FUZZ_MINUTES (10) from AVSNN_FUZZ_SEED (0)
+	$(BIN)/python -m pytest -m fuzz tests/fuzz
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
