@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: demo test test-slow test-gpu test-fuzz lint types wheel-check benchmark benchmark-gpu clean
+.PHONY: demo test test-slow test-kills test-fuzz test-gpu lint types wheel-check benchmark \
+	benchmark-gpu clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +19,9 @@ test: $(VENV)/installed  ## the tests that every change must pass
 
 test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to end on real data
 	$(BIN)/python -m pytest -m slow
+
+test-kills: $(VENV)/installed  ## KILLS=500 kill -9, in every stage; the counts are printed
+	$(BIN)/python -m pytest -m kills
 
 test-gpu: $(VENV)/installed  ## needs a CUDA device
 	$(BIN)/python -m pytest -m gpu
