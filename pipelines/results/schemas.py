@@ -70,6 +70,7 @@ class Trained(ResultFile):
     sha256: Sha256
     start_from: list[_Begun] = []
     parameters: Count | None = None
+    order: Count | None = None  # rises from run to run; runs of before have none
 
 
 class _ClassRow(_Part):

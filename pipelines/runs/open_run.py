@@ -9,7 +9,7 @@ from pipelines.errors import DataError
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.messages import show
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files, schemas
+from pipelines.results import run_files, run_order, schemas
 
 
 def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, Path]:
@@ -19,10 +19,10 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
     """
     runs = store.home() / "runs"
     if name is None:
-        trained = sorted(runs.glob("*/trained.json"), key=lambda path: path.stat().st_mtime)
+        trained = run_order.trained()
         if not trained:
             raise DataError("no trained run yet", "avsnn train RECIPE makes one")
-        folder = trained[-1].parent
+        folder = trained[-1]
     else:
         given = expanded(name)
         matches = [given] if is_file(given / "recipe.yaml") else [

@@ -18,7 +18,7 @@ from pipelines.disk import store
 from pipelines.errors import DivergedError, MachineError
 from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files, schemas
+from pipelines.results import run_files, run_order, schemas
 from pipelines.training import checkpoint
 from pipelines.training.batches import Batch, loader, open_split, training_order
 from pipelines.training.infer import call, predict
@@ -163,6 +163,7 @@ def train(
         run / "trained.json", schemas.Trained,
         {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
          "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
+         "order": run_order.following(),
          "metrics_sha256": store.sha256(run / "metrics.jsonl"),
          "parameters": sum(p.numel() for p in model.parameters()),
          "versions": store.versions(), "machine": machine.description(device)},
