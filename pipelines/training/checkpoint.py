@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pipelines.disk import room, seal, store
 from pipelines.errors import DataError
+from pipelines.training import state_file
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
 HINT = "train again with --fresh"
@@ -124,10 +125,11 @@ def newest(run: Path) -> Path | None:
     return found[-1] if found else None
 
 
-def load(folder: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(folder: Path, model: nn.Module, epochs: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a checkpoint into a model; returns the best weights and the state.
 
-    Raises DataError if any file is not, byte for byte, what was written.
+    epochs: the most that the state can tell of. Raises DataError if any file is not, byte for
+    byte, what was written.
     """
     receipt = seal.read(folder / "receipt.json", HINT)
     try:
@@ -144,6 +146,7 @@ def load(folder: Path, model: nn.Module) -> tuple[dict[str, Tensor], dict[str, A
     try:
         if store.sha256(path) != hashes[2]:
             raise DataError(f"{path} is damaged", HINT)
+        state_file.check(path, model, epochs, HINT)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except NOT_A_STATE as error:
         raise DataError(f"cannot read {path}: {error}", HINT) from error

@@ -64,7 +64,7 @@ def train(
     best, history, start, skip = checkpoint.copy_of(model), list[Any](), 0, 0
     total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
     if found is not None:
-        best, state = checkpoint.load(found, model)
+        best, state = checkpoint.load(found, model, settings.epochs)
         checkpoint.restore(found, state, optimizer, device)
         history, start, skip = (state[k] for k in ("history", "epoch", "step"))
         begun = state["start_from"]

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import pickle
+import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,16 @@ from pipelines.disk import seal, store
 from pipelines.errors import DataError
 from pipelines.training import checkpoint
 
+EPOCHS = 3
+
 
 def network(width: int = 4) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 2))
 
 
-def trained() -> tuple[nn.Sequential, torch.optim.Optimizer]:
+def trained(width: int = 4) -> tuple[nn.Sequential, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    model = network()
+    model = network(width)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for _ in range(3):
         optimizer.zero_grad()
@@ -30,9 +34,9 @@ def trained() -> tuple[nn.Sequential, torch.optim.Optimizer]:
     return model, optimizer
 
 
-def saved(run: Path, epoch: int = 1, step: int = 2) -> Path:
-    model, optimizer = trained()
-    best = checkpoint.copy_of(network())
+def saved(run: Path, epoch: int = 1, step: int = 2, width: int = 4) -> Path:
+    model, optimizer = trained(width)
+    best = checkpoint.copy_of(network(width))
     state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "epoch": epoch,
              "history": [{"lr": 0.1, "firing_rates": {"a": 0.5}}], "cuda_rng": None}  # fmt: skip
     run.mkdir(exist_ok=True)
@@ -58,7 +62,7 @@ def test_a_checkpoint_brings_back_weights_best_weights_and_state(tmp_path: Path)
     state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "step": 7}
     checkpoint.save(tmp_path, 1, 2, model, best, state)
     fresh = network()
-    found_best, found = checkpoint.load(tmp_path / "checkpoint-000001-000002", fresh)
+    found_best, found = checkpoint.load(tmp_path / "checkpoint-000001-000002", fresh, EPOCHS)
     for mine, theirs in ((fresh.state_dict(), model.state_dict()), (found_best, best)):
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
@@ -98,12 +102,12 @@ def test_a_flipped_bit_of_any_file_is_found(tmp_path: Path, name: str) -> None:
         damaged[place] ^= 1
         (folder / name).write_bytes(damaged)
         with pytest.raises(DataError, match="is damaged") as caught:
-            checkpoint.load(folder, network())
+            checkpoint.load(folder, network(), EPOCHS)
         assert str(folder / name) in caught.value.message
         assert "--fresh" in caught.value.hint
     (folder / name).unlink()
     with pytest.raises(DataError, match=name):
-        checkpoint.load(folder, network())
+        checkpoint.load(folder, network(), EPOCHS)
 
 
 def test_a_damaged_receipt_is_one_line(tmp_path: Path) -> None:
@@ -114,13 +118,14 @@ def test_a_damaged_receipt_is_one_line(tmp_path: Path) -> None:
         damaged[place] ^= 1
         (folder / "receipt.json").write_bytes(damaged)
         try:
-            checkpoint.load(folder, network())  # a bit of "versions" changes nothing that is read
+            # a bit of "versions" changes nothing that is read
+            checkpoint.load(folder, network(), EPOCHS)
         except DataError as error:
             assert str(folder) in error.message
     for text in ("[]", "{}", '{"files": []}', '{"files": {"state.pt": 3}}'):
         (folder / "receipt.json").write_text(text)
         with pytest.raises(DataError, match="receipt"):
-            checkpoint.load(folder, network())
+            checkpoint.load(folder, network(), EPOCHS)
 
 
 class Hostile:
@@ -145,11 +150,42 @@ def test_a_pickle_that_runs_a_command_is_refused_and_does_not_run(
         (folder / "state.pt").write_bytes(pickle.dumps(hostile))
     corrected(folder)
     with pytest.raises(DataError, match=r"cannot read .*state\.pt"):
-        checkpoint.load(folder, network())
+        checkpoint.load(folder, network(), EPOCHS)
     assert not victim.exists()
     with contextlib.suppress(RuntimeError):  # a bare pickle runs, and is then no checkpoint
         torch.load(folder / "state.pt", weights_only=False)
     assert victim.exists(), "the trap itself works"
+
+
+def bomb(folder: Path, pickled: bytes, compression: int = zipfile.ZIP_STORED) -> None:
+    """Exchange the pickle in a state for another."""
+    path = folder / "state.pt"
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as new:
+        for name, content in members.items():
+            new.writestr(name, pickled if name.endswith("data.pkl") else content)
+    corrected(folder)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("width", [4, 1_000_000])  # beside large weights the file is not too large
+def test_a_pickle_bomb_of_60_mb_is_refused_before_it_is_unpacked(
+    tmp_path: Path, compression: int, width: int
+) -> None:
+    folder, model = saved(tmp_path / "run", width=width), network(width)
+    bomb(folder, b"\x80\x02" + b"]" * 60_000_000 + b".", compression)
+    began = time.monotonic()
+    with pytest.raises(DataError, match=r"state\.pt has [0-9]+ bytes") as caught:
+        checkpoint.load(folder, model, EPOCHS)
+    assert time.monotonic() - began < 10 and "--fresh" in caught.value.hint
+
+
+def test_what_unpacks_to_more_than_its_own_size_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run")
+    bomb(folder, b"\x80\x02" + b"]" * 1000 + b".", zipfile.ZIP_DEFLATED)
+    with pytest.raises(DataError, match="unpacks to more than its own size"):
+        checkpoint.load(folder, network(), EPOCHS)
 
 
 @pytest.mark.parametrize(
@@ -169,15 +205,15 @@ def test_a_file_that_is_nothing_of_ours_is_one_line(
     (folder / name).write_bytes(content)
     corrected(folder)
     with pytest.raises(DataError, match=name):
-        checkpoint.load(folder, network())
+        checkpoint.load(folder, network(), EPOCHS)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "run")
     with pytest.raises(DataError, match="does not fit the recipe's network"):
-        checkpoint.load(folder, network(width=5))
+        checkpoint.load(folder, network(width=5), EPOCHS)
     with pytest.raises(DataError, match="does not fit the recipe's network"):
-        checkpoint.load(folder, network()[:2])
+        checkpoint.load(folder, network()[:2], EPOCHS)
 
 
 def test_the_newest_checkpoint_stays_alone_and_what_is_not_ours_stays(tmp_path: Path) -> None:
