@@ -49,8 +49,10 @@ def _run(arguments: list[str]) -> int:
     """Parse and run; without Typer's own handling, which swallows Ctrl-C and a closed pipe."""
     import typer
 
+    from avsnn_cli import limits
     from avsnn_cli.app import app
 
+    limits.watch()
     if "_AVSNN_COMPLETE" in os.environ:
         app(prog_name="avsnn")
     command = typer.main.get_command(app)
