@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # how torch says on the CPU that there is no memory, and Python that no thread can be started
 NO_MEMORY = ("DefaultCPUAllocator", "can't allocate memory", "can't start new thread",
              "Cannot allocate memory")  # fmt: skip
+# all that oneDNN says where memory for a kernel is lacking; one that it does not have is "could not
+# create a primitive descriptor"
+NO_KERNEL = "could not create a primitive"
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
 
@@ -102,7 +105,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     # on the CPU torch has no class of its own for it
     text = str(error) if isinstance(error, RuntimeError) else ""
-    return any(sign in text for sign in NO_MEMORY)
+    return text == NO_KERNEL or any(sign in text for sign in NO_MEMORY)
 
 
 @contextmanager

@@ -24,8 +24,8 @@ import avsnn_cli
 import pipelines
 from avsnn_cli.main import main
 
-# no function of what was asked for, and the hashes that follow from it
-TIMES = {"seconds", "seal", "made_with", "metrics_sha256"}
+# times, the number that a run takes each time it is trained anew, the hashes that follow from them
+TIMES = {"seconds", "order", "seal", "made_with", "metrics_sha256"}
 # which process had a lock, when things happened, how the user's files lay on the disk
 LEFT_OUT = re.compile(r"(^|/)(\.[^/]+\.lock|run\.log|tensorboard/.*|seen/.*)$")
 HASH = re.compile(r"\b[0-9a-f]{64}\b")
@@ -95,7 +95,7 @@ def half_written(home: Path) -> list[Path]:
 
 
 def outcome(home: Path) -> dict[str, str]:
-    """Hash every file of a home, but for times and what follows from them."""
+    """Hash every file of a home, but for times, orders and what follows from them."""
     files = (path for path in home.rglob("*") if path.is_file())
     named = {path.relative_to(home).as_posix(): path for path in files}
     return {

@@ -81,6 +81,8 @@ def test_many_large_pictures_take_no_more_memory_than_the_bytes_ahead(tmp_path):
     ("error", "expected"),
     [(MemoryError(), True), (OSError(12, "Cannot allocate memory"), True),
      (torch.OutOfMemoryError("CUDA out of memory"), True), (OSError(28, "full"), False),
+     (RuntimeError("could not create a primitive"), True),
+     (RuntimeError("could not create a primitive descriptor for a convolution"), False),
      (RuntimeError("size mismatch"), False), (ValueError("can't allocate memory"), False)],
 )  # fmt: skip
 def test_what_is_want_of_memory_and_what_is_not(error, expected):
