@@ -101,6 +101,7 @@ def campaign(folder: Path, stages: list[Stage], counts: dict[str, Counter]) -> N
                 assert ended.code == 0, (stage.name, ended.said)
                 break
             kills[stage.name] += 1
+            counts["under a lock"][stage.name] += bool(killing.forget_holders(home))
             counts["while writing"][stage.name] += bool(killing.half_written(home))
         goes_on(home, stage)
         counts["bit-equal"][stage.name] += 1
@@ -111,7 +112,7 @@ def campaign(folder: Path, stages: list[Stage], counts: dict[str, Counter]) -> N
 def test_killed_anywhere_every_stage_ends_in_the_same_bits(tmp_path, capsys):
     killing.import_everything()
     stages = undisturbed(tmp_path)
-    counts = {name: Counter() for name in ("kills", "while writing", "bit-equal")}
+    counts = {name: Counter() for name in ("kills", "under a lock", "while writing", "bit-equal")}
     try:
         campaign(tmp_path, stages, counts)
     finally:
