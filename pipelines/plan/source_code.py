@@ -25,7 +25,8 @@ APART = frozenset(
         "device", "errors", "registry",
         "disk.look", "disk.paths", "disk.seal", "disk.store",
         "recipe.messages", "recipe.noise", "recipe.recipe", "recipe.schema",
-        "download.manifest", "clips.leaks", "results.run_files", "results.schemas",
+        "download.manifest", "clips.leaks",
+        "results.run_files", "results.run_order", "results.schemas",
         "plan.data_plan", "plan.plan", "plan.run_code", "plan.source_code",
         "cache.class_counts", "cache.excluded_share", "cache.receipts", "training.interrupt",
     )
