@@ -24,6 +24,7 @@ def main() -> None:
             for path in (ROOT / kind).rglob("*.*"):  # recipes, manifests, tables of files
                 carried = f"pipelines/bundled/{path.relative_to(ROOT).as_posix()}"
                 assert carried in inside, f"the wheel lacks {carried}"
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in inside)
         # the libraries of this environment, but avsnn from the wheel
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"
