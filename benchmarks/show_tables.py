@@ -1,4 +1,4 @@
-"""Write docs/results.md, its pictures and the README's summary from results/table-*.json.
+"""Write docs/results.md, its pictures and its summary from results/table-*.json.
 
 python benchmarks/show_tables.py
 """
@@ -12,7 +12,7 @@ from pipelines.reports.comparison_plots import draw_noise_curves, short_names
 
 ROOT = Path(__file__).parent.parent
 RESULTS, PAGE, IMAGES = ROOT / "benchmarks/results", ROOT / "docs/results.md", ROOT / "docs/images"
-README, BEGIN, END = ROOT / "README.md", "<!-- summary of results -->", "<!-- end of summary -->"
+BEGIN, END = "<!-- summary of results -->", "<!-- end of summary -->"
 MARK = "<!-- benchmarks/show_tables.py writes from here on -->"
 SHOWN_DB = (20, 10, 0)
 TITLES = {
@@ -144,7 +144,7 @@ def page(before: str) -> str:
 
 
 def summary(before: str) -> str:
-    """Write the README's table of systems anew: clean and at 0 dB on each data set."""
+    """Write the page's summary of the systems anew: clean and at 0 dB on each data set."""
     found: dict[str, dict[str, str]] = {}
     for record in records():
         if record["table"] != "array":
@@ -163,8 +163,7 @@ def main() -> None:
     """Draw the pictures and write the page and the summary."""
     for record in records():
         draw(record)
-    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
-    README.write_text(summary(README.read_text("utf-8")), "utf-8")
+    PAGE.write_text(summary(page(PAGE.read_text("utf-8"))), "utf-8")
 
 
 if __name__ == "__main__":

@@ -59,3 +59,17 @@ def test_the_quickstart_learns_and_leaves_a_noise_curve(workplace):
     assert result["n"] == 269 and result["accuracy"] > 0.9
     assert len(result["noise"]["points"]) == 8
     assert (home / "home" / "runs" / Path(result["folder"]).name / "noise-both.png").exists()
+
+
+def test_the_readmes_transcript_has_the_lines_that_the_quickstart_prints(workplace):
+    def shape(line):
+        return re.sub(r"[\d.]+", "0", " ".join(line.split()))
+
+    home, result = workplace
+    log = (home / "home" / "runs" / Path(result["folder"]).name / "run.log").read_text("utf-8")
+    again = run("avsnn run quickstart", home, home)
+    printed = {shape(line.partition(" ")[2]) for line in log.splitlines()}
+    printed |= {shape(line) for line in again.stdout.splitlines()}
+    transcript = PAGES[0].read_text("utf-8").partition("## First run")[2].split("```")[1]
+    shown = [line for line in transcript.strip().splitlines()[1:] if line != "..."]
+    assert [line for line in shown if shape(line) not in printed] == []

@@ -21,8 +21,7 @@ def show_tables(monkeypatch):
 def test_the_page_is_what_the_measurements_give(show_tables):
     page = (ROOT / "docs/results.md").read_text("utf-8")
     assert show_tables.page(page) == page
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert show_tables.summary(readme) == readme
+    assert show_tables.summary(page) == page
     for record in show_tables.records():
         for sweep in record["sweeps"]:
             assert len({row["n"] for row in sweep["rows"]}) == 1
