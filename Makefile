@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: demo test test-slow test-kills test-fuzz test-gpu lint types wheel-check benchmark \
+.PHONY: demo test test-slow test-kills test-fuzz test-gpu lint types docs wheel-check benchmark \
 	benchmark-gpu clean
 
 $(VENV)/installed: pyproject.toml
@@ -36,6 +36,10 @@ lint: $(VENV)/installed
 types: $(VENV)/installed
 	$(BIN)/mypy
 
+# not --quiet, which hides the warnings that --strict counts
+docs: $(VENV)/installed  ## the documentation as a site, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 wheel-check: $(VENV)/installed  ## build the wheel and use it outside the checkout
 	$(BIN)/python tests/wheel_check.py
 
@@ -46,4 +50,4 @@ benchmark-gpu: $(VENV)/installed  ## the same on a CUDA device
 	$(BIN)/python benchmarks/run.py --device cuda
 
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo dist site .pytest_cache .mypy_cache .ruff_cache
