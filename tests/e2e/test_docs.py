@@ -67,7 +67,11 @@ def test_the_readmes_transcript_has_the_lines_that_the_quickstart_prints(workpla
 
     home, result = workplace
     log = (home / "home" / "runs" / Path(result["folder"]).name / "run.log").read_text("utf-8")
-    again = run("avsnn run quickstart", home, home)
+    again = subprocess.run(
+        [sys.executable, "-m", "avsnn_cli", "run", "quickstart"],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "AVSNN_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     printed = {shape(line.partition(" ")[2]) for line in log.splitlines()}
     printed |= {shape(line) for line in again.stdout.splitlines()}
     transcript = PAGES[0].read_text("utf-8").partition("## First run")[2].split("```")[1]

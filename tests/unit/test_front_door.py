@@ -54,6 +54,16 @@ def test_the_transcript_is_what_a_terminal_of_80_columns_shows():
     assert all(len(line) <= 80 for line in transcript)
 
 
+@pytest.mark.parametrize("phrase", [
+    "is said", "are said", "and said", "whose answer", "look at the test set", "looks at the test",
+    "on two sides", "by us", "goes on where", "is gone on with",
+])  # fmt: skip
+def test_the_pages_are_in_plain_technical_english(phrase):
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    words = {page.name: " ".join(page.read_text("utf-8").split()) for page in pages}
+    assert [name for name, text in words.items() if re.search(rf"\b{phrase}\b", text)] == []
+
+
 def test_the_menu_of_the_site_has_every_page_once():
     menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"]
     pages = re.findall(r"[\w/-]+\.md", str(menu))
