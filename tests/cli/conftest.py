@@ -43,13 +43,15 @@ def environment(home, **more):
     return kept | {"AVSNN_HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
 
 
-def in_process(home, *arguments):
+def in_process(home, *arguments, mirror=None):
     """Run a command in this process, which imports torch once for all tests."""
     out, err = io.StringIO(), io.StringIO()
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(home))
         patch.delenv("AVSNN_MIRROR", raising=False)
+        if mirror is not None:
+            patch.setenv("AVSNN_MIRROR", mirror)
         patch.setattr(sys, "argv", ["avsnn", *map(str, arguments)])
         with (
             contextlib.redirect_stdout(out),
