@@ -2,6 +2,7 @@
 
 Asked in evaluation mode, with the norms' running statistics, as a trained network is asked: a
 network that is right with batch statistics alone is no good. What cannot do this cannot learn.
+Three networks answer at every change, the others in `make test-slow`.
 """
 
 import inspect
@@ -15,7 +16,13 @@ from pipelines.recipe.settings_from_signature import keyword_arguments, settings
 from pipelines.snn.doa import decode, errors
 from tests.unit.test_every_system import SMALL, SUPPLIED
 
-MODELS = registry.names("model")
+# one whose spikes attend, one with losses of its own, one that changes its own gradients; those
+# that locate learn as much in test_spikslc_net.py, SMLP in test_smlp.py
+AT_EVERY_CHANGE = ("s-cmrl", "cmci", "ogm-ge")
+MODELS = [
+    pytest.param(name, marks=() if name in AT_EVERY_CHANGE else pytest.mark.slow)
+    for name in registry.names("model")
+]
 SAMPLES, CLASSES = 32, 4
 EACH = 10  # steps from one question to the next
 STEPS, LR = 300, 3e-3
