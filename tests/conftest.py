@@ -1,5 +1,6 @@
 """What every test shares: a home of its own, and the mirror of real data where there is one."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -12,11 +13,20 @@ os.environ.pop("AVSNN_HOME", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory):
+    """New empty folders, counted here: pytest looks through all that there are for the next."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
+def own_home(homes, monkeypatch):
     """Every test has a home of its own, unless its module has set one for all its tests."""
     if "AVSNN_HOME" not in os.environ:
-        monkeypatch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
+        home = next(homes)
+        home.mkdir()
+        monkeypatch.setenv("AVSNN_HOME", str(home))
 
 
 @pytest.fixture(scope="session")
