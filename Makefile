@@ -15,7 +15,7 @@ demo: $(VENV)/installed  ## train the quickstart, show its test accuracy and noi
 	AVSNN_HOME=$${AVSNN_HOME:-$(CURDIR)/demo} $(BIN)/avsnn run quickstart
 
 test: $(VENV)/installed  ## the tests that every change must pass
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
 test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to end on real data
 	$(BIN)/python -m pytest -m slow
