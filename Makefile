@@ -17,8 +17,8 @@ demo: $(VENV)/installed  ## train the quickstart, show its test accuracy and noi
 test: $(VENV)/installed  ## the tests that every change must pass
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
-test-slow: $(VENV)/installed  ## minutes long: kill -9 at random moments, end to end on real data
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/installed  ## kill -9, real data end to end, every network; prints its times
+	$(BIN)/python -m pytest -m slow --durations=0
 
 test-kills: $(VENV)/installed  ## KILLS=500 kill -9, in every stage; the counts are printed
 	$(BIN)/python -m pytest -m kills
