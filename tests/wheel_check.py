@@ -25,6 +25,8 @@ def main() -> None:
                 carried = f"pipelines/bundled/{path.relative_to(ROOT).as_posix()}"
                 assert carried in inside, f"the wheel lacks {carried}"
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in inside)
+        for path in (ROOT / "pipelines").rglob("*.html"):  # the report's templates
+            assert path.relative_to(ROOT).as_posix() in inside, f"the wheel lacks {path.name}"
         # the libraries of this environment, but avsnn from the wheel
         venv.create(folder / "env", with_pip=True)
         python = folder / "env" / "bin" / "python"

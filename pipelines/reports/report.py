@@ -23,6 +23,7 @@ from pipelines.reports.comparison_plots import (
 from pipelines.reports.report_runs import counted_and_explained, made_with, pictures_of
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 # runs with their own pictures or settings, and bars in one picture: 0.2 MB each, 1.3 explained
@@ -63,11 +64,11 @@ def _title(rows: Sequence[Row]) -> str:
     return f"{what} on {data}"
 
 
-def _picture(figure: "Figure", alt: str, caption: str) -> str:
+def _picture(figure: "Figure", alt: str, caption: str) -> "Markup":
     return html.picture(as_png(figure), alt, caption)
 
 
-def _noise(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator[str]:
+def _noise(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator["Markup"]:
     classes = {len(result.evaluation.get("per_class", ())) for result in results.values()} - {0}
     chance = 1 / classes.pop() if len(classes) == 1 else None
     found = {kind: [row for row in rows if noise_points(row, kind)] for kind in NOISE}
@@ -89,7 +90,7 @@ def _noise(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator[str]
         yield _picture(figure, alt, caption)
 
 
-def _bars(rows: Sequence[Row]) -> Iterator[str]:
+def _bars(rows: Sequence[Row]) -> Iterator["Markup"]:
     if len(rows) < 2:
         return
     caption = (
@@ -105,7 +106,7 @@ def _bars(rows: Sequence[Row]) -> Iterator[str]:
     yield _picture(draw_bars(rows[:DETAILED]), alt, caption)
 
 
-def _boxes(results: Sequence[Result]) -> Iterator[str]:
+def _boxes(results: Sequence[Result]) -> Iterator["Markup"]:
     setting = swept(results)
     if setting is None:
         return
@@ -122,7 +123,7 @@ def _boxes(results: Sequence[Result]) -> Iterator[str]:
 
 def _systems(
     results: Mapping[Path, Result], rows: Sequence[Row], advance: Callable[[str, int, int], None]
-) -> Iterator[str]:
+) -> Iterator["Markup"]:
     folders = {result.run: folder for folder, result in results.items()}
     shown = rows[:DETAILED]
     yield html.element("h2", "Each system")
@@ -139,7 +140,7 @@ def _systems(
         advance("report", number, len(shown))
 
 
-def _made_with(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator[str]:
+def _made_with(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator["Markup"]:
     systems = {run: row["system"] for row in rows for run in row["runs"]}
     order = list(systems)
     folders = {result.run: folder for folder, result in results.items()}

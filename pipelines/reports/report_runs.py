@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.disk import store
 from pipelines.errors import DataError
@@ -11,6 +11,9 @@ from pipelines.reports import html_page as html
 from pipelines.reports.compare import HINT, Result
 from pipelines.reports.run_plots import draw_doa_by_azimuth, draw_run_confusion, draw_run_training
 from pipelines.results import run_files, schemas
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 PNG = b"\x89PNG\r\n\x1a\n"
 LARGEST_PICTURE = 4 << 20
@@ -21,7 +24,7 @@ CAPTIONS = {
 }
 
 
-def pictures_of(run: Path, result: Result) -> Iterator[str]:
+def pictures_of(run: Path, result: Result) -> Iterator["Markup"]:
     """Yield, as markup, a run's pictures and numbers; what the run does not have is left out.
 
     Raises DataError if a file of the run is not readable.
@@ -50,7 +53,7 @@ def pictures_of(run: Path, result: Result) -> Iterator[str]:
         raise DataError(f"the results in {run} are not readable: {error!r}", HINT) from error
 
 
-def counted_and_explained(seeds: Sequence[Path]) -> Iterator[str]:
+def counted_and_explained(seeds: Sequence[Path]) -> Iterator["Markup"]:
     """Yield, as markup, what `energy` and `explain` found in the first of these runs that has it.
 
     seeds: the runs of one system. Raises DataError if a file of the run is not readable.
@@ -62,7 +65,7 @@ def counted_and_explained(seeds: Sequence[Path]) -> Iterator[str]:
         yield from _explained(run / "explained")
 
 
-def made_with(run: Path, result: Result) -> Iterator[str]:
+def made_with(run: Path, result: Result) -> Iterator["Markup"]:
     """Yield, as markup, what a run was made with: data, selection, libraries, machine, recipe.
 
     Raises DataError if a file of the run is not readable.
@@ -92,7 +95,7 @@ def made_with(run: Path, result: Result) -> Iterator[str]:
     yield html.element("pre", recipe)
 
 
-def _energy(found: Mapping[str, Any]) -> Iterator[str]:
+def _energy(found: Mapping[str, Any]) -> Iterator["Markup"]:
     yield html.element("h4", f"Energy (seed {found['seed']}): {found['label']}")
     yield html.table([
         {"a clip": name, "MAC": f"{part['macs']:.4g}", "AC": f"{part.get('acs', 0):.4g}",
@@ -114,7 +117,7 @@ def _energy(found: Mapping[str, Any]) -> Iterator[str]:
     yield html.folded(f"Energy by layer ({len(rows)})", html.table(rows))
 
 
-def _explained(folder: Path) -> Iterator[str]:
+def _explained(folder: Path) -> Iterator["Markup"]:
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
         caption = CAPTIONS.get(path.stem, path.stem)
         if path.suffix == ".png":
@@ -123,7 +126,7 @@ def _explained(folder: Path) -> Iterator[str]:
             yield html.folded(f"{path.stem}, in numbers", html.facts(numbers))
 
 
-def _picture_file(path: Path, caption: str) -> str:
+def _picture_file(path: Path, caption: str) -> "Markup":
     try:
         size = path.stat().st_size
         if size > LARGEST_PICTURE:

@@ -196,6 +196,29 @@ def test_no_text_of_a_run_becomes_markup(home):
     assert said["systems"] == [HOSTILE]
 
 
+def test_every_piece_escapes_its_texts_and_no_piece_is_escaped_twice():
+    pieces = [
+        html_page.element("p", HOSTILE, "note"), html_page.listed([HOSTILE]),
+        html_page.table([{HOSTILE: HOSTILE}]), html_page.facts({HOSTILE: HOSTILE}),
+        html_page.picture(b"png", HOSTILE, HOSTILE),
+        html_page.folded(HOSTILE, html_page.element("pre", HOSTILE), HOSTILE),
+    ]  # fmt: skip
+    page = Page(html_page.page(HOSTILE, [*pieces, HOSTILE]))
+    assert not {tag for tag, _ in page.tags} & {"script", "b"}
+    assert [picture["alt"] for picture in page.pictures] == [HOSTILE]
+    texts = ["title", "p", "li", "th", "td", "figcaption", "summary", "pre"]
+    assert {tag: set(page.of(tag)) for tag in texts} == {tag: {HOSTILE} for tag in texts}
+    # a text that no piece made, in the page and behind a click, is shown as it is
+    assert HOSTILE in page.of("body")[-1] and HOSTILE in page.of("details")[-1]
+
+
+def test_a_page_begins_as_what_may_be_replaced_begins(tmp_path):
+    page, other = tmp_path / "page.html", tmp_path / "other.html"
+    page.write_text(html_page.page("a", []))
+    other.write_text(page.read_text().replace("default-src 'none'", "default-src *"))
+    assert html_page.is_ours(page) and not html_page.is_ours(other)
+
+
 def test_one_numeric_setting_makes_a_box_plot_and_two_do_not(home):
     runs = [make_run(home, "a", 5 + s, seed=s, alpha=alpha) for alpha in (0.5, 1.5) for s in (0, 1)]
     page = Page(written(*runs)[1])
