@@ -47,6 +47,7 @@ def extract(
     Source: Knapp & Carter, 1976; SpikSLC-Net: 51 lags, 64 ms, 16 kHz.
     """
     import torch  # here: reading a recipe needs this file, not torch
+    from scipy.fft import next_fast_len
 
     batch, microphones, samples = waveforms.shape
     window, hop = round(window_s * sample_rate), max(1, round(hop_s * sample_rate))
@@ -59,7 +60,7 @@ def extract(
         raise UsageError(
             f"lags of {max_lag} samples do not fit in a window of {window}", "lower max_lag"
         )
-    length = fast_length(window + max_lag)
+    length = next_fast_len(window + max_lag, real=True)
     frames = 1 + samples // hop
     pairs = [(i, j) for i in range(microphones) for j in range(i + 1, microphones)]
     taper = torch.hann_window(window, device=waveforms.device)
@@ -85,19 +86,6 @@ def extract(
             out[start : start + step, pair, max_lag:] = even - odd
             out[start : start + step, pair, : max_lag + 1] = (even + odd).flip(-2)
     return out
-
-
-def fast_length(least: int) -> int:
-    """Return the next length that a Fourier transform is fast at: no prime factor above 5."""
-    length = least
-    while True:
-        rest = length
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return length
-        length += 1
 
 
 def _tables(length: int, max_lag: int, like: "Tensor") -> "tuple[Tensor, Tensor]":
