@@ -167,6 +167,13 @@ def noise_eval(
     modality: Annotated[
         str | None, typer.Option(metavar="audio|visual|both", help="What gets the noise.")
     ] = None,
+    event_noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="drop|rate:START:STOP:STEP",
+            help="Instead, noise on raw events: a share dropped, or added ones in Hz per pixel.",
+        ),
+    ] = None,
     set_: Set = None, device: Device = None, dry_run: DryRun = False, force: Force = False,
     quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
@@ -174,10 +181,12 @@ def noise_eval(
     from avsnn_cli import work
 
     settings = work.noise_overrides(overrides(set_, device), snr, modality)
+    events = work.event_noise_of(event_noise, snr, modality)
     if dry_run:
-        return emit(rows := work.planned(run, settings, "noise-eval"), json, table(rows))
+        rows = work.planned(run, settings, "noise-eval", events)
+        return emit(rows, json, table(rows))
     with Reporter(quiet=quiet) as report:
-        result = work.noise_eval(run, settings, report, force=force)
+        result = work.noise_eval(run, settings, report, force=force, event_noise=events)
     return emit(result, json, work.noise_table(result))
 
 

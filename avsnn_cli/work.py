@@ -9,6 +9,7 @@ from avsnn_cli.render import Reporter, percent, table
 from pipelines import registry
 from pipelines.errors import UsageError
 from pipelines.recipe import recipe as recipes
+from pipelines.recipe.noise import EventNoise, Noise, parse_event_noise
 from pipelines.recipe.recipe import Recipe
 from pipelines.runs import result_stages, train_stage
 from pipelines.runs.open_run import open_run
@@ -31,11 +32,14 @@ def train(recipe: Recipe, report: Reporter, mirror: Path | None, *, fresh: bool)
     return {"run": folder.name, "folder": str(folder)}
 
 
-def planned(run: str | None, settings: Sequence[str], stage: str) -> list[dict[str, str]]:
+def planned(
+    run: str | None, settings: Sequence[str], stage: str, event_noise: EventNoise | None = None
+) -> list[dict[str, str]]:
     """Say what a stage of a run would find done, and what it would do."""
     recipe, folder = open_run(run, tuple(settings))
     last = {"evaluate", "noise-eval"} - {stage}
-    return [row for row in status(recipe, folder) if row["stage"] not in last]
+    rows = status(recipe, folder, _noise(recipe, event_noise))
+    return [row for row in rows if row["stage"] not in last]
 
 
 def evaluate(
@@ -66,11 +70,32 @@ def noise_overrides(given: Sequence[str], snr: str | None, modality: str | None)
 
 
 def noise_eval(
-    run: str | None, settings: Sequence[str], report: Reporter, *, force: bool
-) -> dict[str, Any]:
-    """Sweep the noise over a run."""
+    run: str | None, settings: Sequence[str], report: Reporter, *, force: bool,
+    event_noise: EventNoise | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Sweep the noise over a run: the recipe's, or noise on its events."""
     recipe, folder = open_run(run, tuple(settings))
-    return result_stages.noise_eval(recipe, folder, recipe.noise, report, force=force)
+    return result_stages.noise_eval(
+        recipe, folder, _noise(recipe, event_noise), report, force=force
+    )
+
+
+def event_noise_of(text: str | None, snr: str | None, modality: str | None) -> EventNoise | None:
+    """Read --event-noise, on the input of --modality. Raises UsageError on nonsense."""
+    if text is None:
+        return None
+    if snr is not None:
+        raise UsageError(
+            "--snr is of white noise, --event-noise of events: a sweep has one of them",
+            "give them to two commands",
+        )
+    return parse_event_noise(text, modality)
+
+
+def _noise(recipe: Recipe, event_noise: EventNoise | None) -> Noise | EventNoise:
+    if event_noise is None:
+        return recipe.noise
+    return event_noise.model_copy(update={"seed": recipe.noise.seed})
 
 
 def energy(
@@ -212,8 +237,9 @@ def _share(value: float | None) -> str:
 
 def noise_table(result: dict[str, Any]) -> str:
     """Lay out a noise sweep, the clean point first."""
+    name, unit = ("level", result["unit"]) if "unit" in result else ("snr_db", "SNR (dB)")
     rows = [
-        {"SNR (dB)": "clean" if point["snr_db"] is None else f"{point['snr_db']:g}",
+        {unit: "clean" if point[name] is None else f"{point[name]:g}",
          "accuracy": percent(point["accuracy"]),
          "95 %": f"{percent(point['wilson_low'])} to {percent(point['wilson_high'])}"}
         for point in result["points"]

@@ -1,5 +1,6 @@
 """What a network gets to hear and see at each noise level: one test clip (S-CMRL, Fig. 5)."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,9 +37,10 @@ def unscaled(x: Tensor, scale: Scale) -> NDArray[np.float32]:
 
 @paper_style()
 def draw_examples(
-    levels: list[float | None], rows: Rows, *, events: bool, title: str = ""
-) -> "Figure":
-    """Draw one column a level in dB (None is clean) and one row a modality.
+    levels: list[float | None], rows: Rows, *, events: bool, title: str = "",
+    name: Callable[[float], str] = "{:g} dB".format,
+) -> "Figure":  # fmt: skip
+    """Draw one column a level, under its name (None is clean), and one row a modality.
 
     rows: by modality, an input ([T,] C, H, W) a level, in the cache's unit; of the sound the first
     channel, in the colours of the clean one, low frequencies or lags below; of several steps their
@@ -62,7 +64,7 @@ def draw_examples(
             axes.spines[:].set_visible(True)
             axes.spines[:].set_color(MUTED)
     for axes, level in zip(grid[0], levels, strict=True):
-        axes.set_title("clean" if level is None else f"{level:g} dB", fontsize="small")
+        axes.set_title("clean" if level is None else name(level), fontsize="small")
     headline(figure, *wrap(title, int(15 * width), 2).split("\n"))
     return figure
 

@@ -32,9 +32,11 @@ from pipelines.results.metrics import wilson_interval
 from pipelines.results.noise_files import noise_result
 from pipelines.signal.noise import add_noise, noise_keys
 from pipelines.training.batches import Batch, evenly
+from pipelines.training.infer import Predictions
 from pipelines.training.inputs import Inputs
 
 Advance = Callable[[str, int, int], None]
+Prepared = tuple[Tensor | None, Tensor | None]  # audio, visual
 
 
 def noise_sweep(
@@ -60,15 +62,7 @@ def noise_sweep(
     )  # fmt: skip
     for done, snr_db in enumerate([None, *levels]):
         prepare = partial(noisy, snr_db=snr_db)
-        found = opened.predict(prepare)
-        correct = int((found.labels == found.predictions).sum())
-        low, high = wilson_interval(correct, len(split))
-        point = {"snr_db": snr_db, "accuracy": correct / len(split), "correct": correct,
-                 "wilson_low": low, "wilson_high": high}  # fmt: skip
-        if found.doa is not None:
-            shares = doa_summary(found.doa)
-            point |= {f"doa_{name}": value for name, value in shares.items() if name != "n"}
-        points.append(point)
+        points.append({"snr_db": snr_db, **scored(opened.predict(prepare))})
         advance("noise", done + 1, len(levels) + 1)
     result = {
         **opened.provenance(len(split)),
@@ -78,33 +72,48 @@ def noise_sweep(
     }
     stem = run / noise_result(noise)
     first = next(iter(opened.batches([np.array([0])])))
-    _publish_examples(stem, levels, partial(noisy, first), inputs, split.clips[0])
+    publish_examples(stem, levels, lambda level: noisy(first, snr_db=level), inputs, split.clips[0])
     _publish(stem, result, recipe, len(plan.manifest.classes))
     return result
 
 
-def _publish_examples(
-    stem: Path, levels: list[float], prepare: Callable[..., tuple[Tensor | None, Tensor | None]],
-    inputs: Inputs, clip: Clip,
+def scored(predictions: Predictions) -> dict[str, Any]:
+    """Return what a point of a sweep says: accuracy, its 95 % Wilson interval, azimuth errors."""
+    n = len(predictions.labels)
+    correct = int((predictions.labels == predictions.predictions).sum())
+    low, high = wilson_interval(correct, n)
+    point = {"accuracy": correct / n, "correct": correct, "wilson_low": low, "wilson_high": high}
+    if predictions.doa is not None:
+        shares = doa_summary(predictions.doa)
+        point |= {f"doa_{name}": value for name, value in shares.items() if name != "n"}
+    return point
+
+
+def publish_examples(
+    stem: Path, levels: list[float], prepare: Callable[[float | None], Prepared],
+    inputs: Inputs, clip: Clip, name: Callable[[float], str] = "{:g} dB".format,
 ) -> None:  # fmt: skip
-    """Draw what the network gets of one clip, clean and at some of the levels."""
+    """Draw what the network gets of one clip, clean and at some of the levels.
+
+    prepare: a batch with that clip first, at a level. name: of a level, in a few signs.
+    """
     chosen = [*(levels[i] for i in evenly(len(levels), MOST_LEVELS)), None]
     rows: Rows = {}
-    for snr_db in chosen:
-        for modality, x in zip(("audio", "visual"), prepare(snr_db=snr_db), strict=True):
+    for level in chosen:
+        for modality, x in zip(("audio", "visual"), prepare(level), strict=True):
             if x is not None:
                 rows.setdefault(modality, []).append(unscaled(x, inputs.scales[modality]))
     visual = inputs.recipe.visual
     events = visual is not None and registry.load("feature", visual.feature).READS == "events"
-    name = inputs.plan.manifest.classes[clip.label]
-    figure = draw_examples(chosen, rows, events=events, title=f"{name}: {clip.id}")
+    title = f"{inputs.plan.manifest.classes[clip.label]}: {clip.id}"
+    figure = draw_examples(chosen, rows, events=events, title=title, name=name)
     write(figure, stem.with_name(f"{stem.name}-examples.png"))
 
 
 def _noisy(
     batch: Batch, *, inputs: Inputs, clips: list[Clip], snr_db: float | None, noise: Noise,
     waveforms: Tensor | None, on_visual: bool,
-) -> tuple[Tensor | None, Tensor | None]:  # fmt: skip
+) -> Prepared:  # fmt: skip
     """Prepare a batch with noise at one ratio; None is the clean point."""
     if snr_db is None:
         return inputs.for_evaluation(batch)
@@ -120,12 +129,12 @@ def _noisy(
     return inputs.for_evaluation(batch, partial(dirty, modality="visual") if on_visual else None)
 
 
-def curve(result: dict[str, Any], label: str, classes: int) -> NoiseCurve:
-    """Turn a sweep's result into a curve with Wilson bands for the plot."""
+def curve(result: dict[str, Any], label: str, classes: int, level: str = "snr_db") -> NoiseCurve:
+    """Turn a sweep's result into a curve with Wilson bands for the plot. level: its name there."""
     clean, *noisy = result["points"]
     return NoiseCurve(
         label=label,
-        snr_db=[point["snr_db"] for point in noisy],
+        snr_db=[point[level] for point in noisy],
         accuracy=[point["accuracy"] for point in noisy],
         low=[point["wilson_low"] for point in noisy],
         high=[point["wilson_high"] for point in noisy],
@@ -134,12 +143,17 @@ def curve(result: dict[str, Any], label: str, classes: int) -> NoiseCurve:
     )
 
 
-def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> None:
+def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
+    """Write a sweep's points as CSV, a row a level."""
     table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(result["points"][0]))
+    writer = csv.DictWriter(table, fieldnames=list(points[0]))
     writer.writeheader()
-    writer.writerows(result["points"])
+    writer.writerows(points)
     store.publish_text(stem.with_suffix(".csv"), table.getvalue())
+
+
+def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> None:
+    publish_table(stem, result["points"])
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]

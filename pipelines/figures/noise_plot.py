@@ -23,6 +23,7 @@ from pipelines.figures.plot_style import (
     paper_style,
     wrap,
 )
+from pipelines.recipe.noise import EVENT_UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NoiseCurve:
-    """One method's accuracy over SNR, as fractions in 0..1.
+    """One method's accuracy over SNR, or over levels of another noise, as fractions in 0..1.
 
-    low, high: the band at each SNR, a Wilson interval or mean ± sd. clean: accuracy without noise.
+    snr_db: those levels, in the unit of the axis they are drawn on. low, high: the band at each, a
+    Wilson interval or mean ± sd. clean: accuracy without noise.
     chance: accuracy of guessing.
     """
 
@@ -47,6 +49,22 @@ class NoiseCurve:
 
 
 @dataclass(frozen=True)
+class LevelAxis:
+    """What the levels of the curves are: a name with its unit, and whether more is more noise."""
+
+    name: str
+    is_noise: bool
+
+
+SNR = LevelAxis("SNR (dB)", is_noise=False)
+
+
+def event_axis(kind: str) -> LevelAxis:
+    """Return the axis of a kind of noise on events."""
+    return LevelAxis(EVENT_UNITS[kind], is_noise=True)
+
+
+@dataclass(frozen=True)
 class _End:
     """What a label at the right names: the end of a curve at x, y in data units."""
 
@@ -57,8 +75,10 @@ class _End:
 
 
 @paper_style()
-def draw_noise(curves: Sequence[NoiseCurve], title: str = "") -> "Figure":
-    """Draw accuracy in percent over SNR in dB, the noisy end left, clean behind an axis break.
+def draw_noise(
+    curves: Sequence[NoiseCurve], title: str = "", level_axis: LevelAxis = SNR
+) -> "Figure":
+    """Draw accuracy in percent over the level, the noisy end left, clean behind an axis break.
 
     Each curve has its colour, marker, line style, shaded band, and its name at its right end;
     chance is dotted. The axis starts at 0 % unless everything lies above 50 %. Raises ValueError
@@ -66,6 +86,8 @@ def draw_noise(curves: Sequence[NoiseCurve], title: str = "") -> "Figure":
     not finite, not in 0..1 or outside its own band.
     """
     curves = [_checked(curve) for curve in curves]
+    if level_axis.is_noise:  # the noisy end is left all the same: drawn at -level
+        curves = [_mirrored(curve) for curve in curves]
     if not curves:
         raise ValueError("no noise curve to draw")
     figure = new_figure(COLUMN_INCHES)
@@ -79,14 +101,14 @@ def draw_noise(curves: Sequence[NoiseCurve], title: str = "") -> "Figure":
     labels_x = right + 0.045 * (right - left)
     bottom, top = _percent_limits(curves)
     axes.set(xlim=(left, right), ylim=(bottom, top + 0.02 * (top - bottom)))
-    axes.set(xlabel="SNR (dB)", ylabel="accuracy (%)")
+    axes.set(xlabel=level_axis.name, ylabel="accuracy (%)")
     headline(figure, title)
     axes.grid(axis="y")
     ends = [_draw_curve(axes, k, curve, clean_x) for k, curve in enumerate(curves)]
     for chance in sorted({100 * curve.chance for curve in curves if curve.chance is not None}):
         axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1.0)
         ends.append(_chance_end(chance, bottom, right, labels_x))
-    _name_levels(axes, levels, clean_x if has_clean else None)
+    _name_levels(axes, levels, clean_x if has_clean else None, -1 if level_axis.is_noise else 1)
     if has_clean:
         _break_axis(axes, levels[-1] + gap / 2, 0.01 * (right - left))
     _label_ends(figure, axes, ends, labels_x)
@@ -114,6 +136,14 @@ def _checked(curve: NoiseCurve) -> NoiseCurve:
         list, zip(*sorted(zip(*columns, strict=True)), strict=True)
     )
     return dataclasses.replace(curve, snr_db=levels, accuracy=accuracies, low=lows, high=highs)
+
+
+def _mirrored(curve: NoiseCurve) -> NoiseCurve:
+    """Return the curve at the negated levels, rising again."""
+    return dataclasses.replace(
+        curve, snr_db=[-level for level in reversed(curve.snr_db)], accuracy=curve.accuracy[::-1],
+        low=curve.low[::-1], high=curve.high[::-1],
+    )  # fmt: skip
 
 
 def _percent_limits(curves: Sequence[NoiseCurve]) -> tuple[float, float]:
@@ -153,14 +183,15 @@ def _chance_end(chance: float, bottom: float, right: float, labels_x: float) -> 
     return _End(f"chance {chance:.3g} %\n(below the axis)", labels_x, bottom, {"color": MUTED})
 
 
-def _name_levels(axes: "Axes", levels: Sequence[float], clean_x: float | None) -> None:
+def _name_levels(axes: "Axes", levels: Sequence[float], clean_x: float | None, sign: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ticks = list(levels)
     if len(ticks) > 10:
         round_numbers = MaxNLocator(8, steps=[1, 2, 5, 10]).tick_values(levels[0], levels[-1])
         ticks = [float(tick) for tick in round_numbers if levels[0] <= tick <= levels[-1]]
-    names = [f"{tick:g}".replace("-", "−") for tick in ticks]
+    # + 0.0: -1 times 0 is 0 to a reader
+    names = [f"{sign * tick + 0.0:g}".replace("-", "−") for tick in ticks]
     if clean_x is not None:
         ticks, names = [*ticks, clean_x], [*names, "clean"]
     axes.set_xticks(ticks, names)

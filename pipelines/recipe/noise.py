@@ -1,4 +1,4 @@
-"""Which signal-to-noise ratios a noise test runs over, in a recipe and on the command line."""
+"""Which levels of noise a noise test runs over, in a recipe and on the command line."""
 
 import math
 import re
@@ -12,6 +12,7 @@ from pipelines.recipe.schema_messages import plain_words
 from pipelines.recipe.settings_from_signature import Section
 
 MAX_LEVELS = 1000
+EVENT_UNITS = {"drop": "share of events dropped", "rate": "noise events (Hz per pixel)"}
 
 Decibels = Annotated[float, Field(ge=-200, le=200)]
 
@@ -73,3 +74,69 @@ class Noise(Section):
         default="sample", description="What the signal's power is measured over."
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the noise.")
+
+
+class EventNoise(Section):
+    """Noise on recordings of events in evaluation; levels from start to stop, both in it."""
+
+    kind: Literal["drop", "rate"] = Field(
+        description="drop: a share of the events is lost; rate: events are added at random."
+    )
+    start: float = Field(ge=0, le=1e6, description="First level.")
+    stop: float = Field(ge=0, le=1e6, description="Last level, where the steps meet it.")
+    step: float = Field(ge=1e-6, le=1e6, description="Distance between two levels.")
+    modality: Literal["audio", "visual", "both"] = Field(
+        default="both", description="Which input gets the noise, where it is made of events."
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the noise.")
+
+    @property
+    def unit(self) -> str:
+        """What a level is measured in, for tables and axes."""
+        return EVENT_UNITS[self.kind]
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        if self.stop < self.start:
+            raise ValueError(f"stop ({self.stop:g}) is below start ({self.start:g})")
+        if self.kind == "drop" and self.stop > 1:
+            raise ValueError(f"stop ({self.stop:g}) is above 1: it is a share")
+        if self._count() > MAX_LEVELS:
+            raise ValueError(f"{self._count()} levels; at most {MAX_LEVELS}")
+        return self
+
+    def _count(self) -> int:
+        return math.floor((self.stop - self.start) / self.step + 1e-9) + 1
+
+    def levels(self) -> list[float]:
+        """List the levels, each counted from start so that no rounding adds up."""
+        return [round(self.start + index * self.step, 9) for index in range(self._count())]
+
+
+def parse_event_noise(text: str, modality: str | None = None) -> EventNoise:
+    """Read the event noise of the command line, "drop:0:0.9:0.1" or one level "rate:5".
+
+    Raises UsageError for anything else.
+    """
+    hint = (
+        "write drop:start:stop:step in shares of the events, such as drop:0:0.9:0.1, or "
+        "rate:start:stop:step in noise events a pixel and second, such as rate:0:20:5; or one level"
+    )
+    kind, *parts = text.split(":")
+    number = r"[0-9]+(\.[0-9]*)?|\.[0-9]+"
+    if (
+        kind not in ("drop", "rate")
+        or len(parts) not in (1, 3)
+        or not all(re.fullmatch(number, part) for part in parts)
+    ):
+        raise UsageError(f"not a noise of events: {show(text)}", hint)
+    start, stop, step = parts if len(parts) == 3 else (parts[0], parts[0], "1")
+    try:
+        return EventNoise.model_validate(
+            {"kind": kind, "start": float(start), "stop": float(stop), "step": float(step),
+             "modality": modality or "both"}
+        )  # fmt: skip
+    except ValidationError as cause:
+        error = cause.errors()[0]
+        wrong = " ".join([*map(str, error["loc"]), plain_words(error)[0]])
+        raise UsageError(f"not a noise of events: {show(text)}: {wrong}", hint) from None

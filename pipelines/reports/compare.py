@@ -57,6 +57,11 @@ def read(run: Path) -> Result:
                 noise[level] = point["accuracy"]
                 if "doa_mae_deg" in point:
                     noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
+    for path in sorted(run.glob("event-noise-*.json")):
+        sweep = run_files.read(path, schemas.EventNoiseSweep)
+        for point in sweep["points"]:
+            if point["level"] is not None:
+                noise[_event_level(sweep["noise"], point["level"])] = point["accuracy"]
     settings = {k: v for k, v in of_a_run(resolved).items() if k != "seed"}
     return Result(run.name, environment["name"], recipes.by_path(settings), resolved["seed"],
                   evaluation, noise, resolved.get("published"), noise_doa,
@@ -110,6 +115,13 @@ def _level(noise: Mapping[str, Any], snr_db: float) -> str:
     marks += ["batch-power"] if noise["power"] == "batch" else []
     marks += [f"seed {noise['seed']}"] if noise["seed"] else []
     return " ".join([*marks, f"{snr_db:g} dB"])
+
+
+def _event_level(noise: Mapping[str, Any], level: float) -> str:
+    """Name a level of noise on events: "drop 0.1", "visual rate 5", "seed 3 rate 5"."""
+    marks = [] if noise["modality"] == "both" else [noise["modality"]]
+    marks += [f"seed {noise['seed']}"] if noise["seed"] else []
+    return " ".join([*marks, noise["kind"], f"{level:g}"])
 
 
 def _labels(systems: Sequence[Sequence[Result]]) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.figures.noise_plot import NoiseCurve, draw_noise
+from pipelines.figures.noise_plot import SNR, LevelAxis, NoiseCurve, draw_noise
 from pipelines.figures.plot_style import (
     COLOURS,
     COLUMN_INCHES,
@@ -30,12 +30,14 @@ Row = Mapping[str, Any]
 
 
 def draw_noise_curves(
-    rows: Sequence[Row], modality: str = "both", title: str = "", chance: float | None = None
-) -> "Figure":
-    """Draw the mean accuracy over SNR, one line a system, clean at the right.
+    rows: Sequence[Row], modality: str = "both", title: str = "", chance: float | None = None,
+    level_axis: LevelAxis = SNR,
+) -> "Figure":  # fmt: skip
+    """Draw the mean accuracy over the level, one line a system, clean at the right.
 
     Bands are mean ± sd over the seeds, or a 95 % Wilson interval for one seed. modality: which
-    input had the noise; rows without such a sweep are left out. chance: accuracy of guessing.
+    input had the white noise, or the kind of noise on events, with its level_axis; rows without
+    such a sweep are left out. chance: accuracy of guessing.
     Raises ValueError if no row has one.
     """
     names = short_names(rows)
@@ -48,7 +50,7 @@ def draw_noise_curves(
             curves.append(
                 NoiseCurve(name, list(points), means, lows, highs, row["accuracy"], chance)
             )
-    return draw_noise(curves, title)
+    return draw_noise(curves, title, level_axis)
 
 
 @paper_style()
@@ -120,9 +122,13 @@ def draw_boxes(results: Sequence[Result], setting: str, title: str = "") -> "Fig
 
 
 def noise_points(row: Row, modality: str) -> dict[float, tuple[float, float | None]]:
-    """Return (mean, sd) by SNR in dB, rising, of the sweep with noise on this input."""
-    prefix = "" if modality == "both" else f"{re.escape(modality)} "
-    matches = ((re.fullmatch(rf"{prefix}(\S+) dB", name), found) for name, found in
+    """Return (mean, sd) by level, rising, of the sweep with white noise on this input, SNR in dB.
+
+    modality: or a kind of noise on every input that is made of events, "drop" or "rate".
+    """
+    pattern = {"both": r"(\S+) dB", "drop": r"drop (\S+)", "rate": r"rate (\S+)"}
+    level = pattern.get(modality, rf"{re.escape(modality)} (\S+) dB")
+    matches = ((re.fullmatch(level, name), found) for name, found in
                row["noise"].items())  # fmt: skip
     found = {float(match[1]): (one["mean"], one["sd"]) for match, one in matches if match}
     return dict(sorted(found.items()))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.figures.noise_plot import SNR, event_axis
 from pipelines.figures.plot_style import as_png
 from pipelines.reports import html_page as html
 from pipelines.reports.compare import Result
@@ -31,6 +32,7 @@ DETAILED = 60
 # more cannot be told apart
 CURVES, BOXES = 10, 40
 NOISE = {"both": "every input", "audio": "the audio input", "visual": "the visual input"}
+EVENTS = {"drop": "events dropped at random", "rate": "noise events added at random"}
 
 
 def page(
@@ -71,23 +73,27 @@ def _picture(figure: "Figure", alt: str, caption: str) -> "Markup":
 def _noise(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator["Markup"]:
     classes = {len(result.evaluation.get("per_class", ())) for result in results.values()} - {0}
     chance = 1 / classes.pop() if len(classes) == 1 else None
-    found = {kind: [row for row in rows if noise_points(row, kind)] for kind in NOISE}
+    found = {kind: [row for row in rows if noise_points(row, kind)] for kind in (*NOISE, *EVENTS)}
     if any(found.values()):
         yield html.element("h2", "Accuracy over noise")
     for kind, having in found.items():
         if not having:
             continue
+        if kind in NOISE:
+            axis, title = SNR, f"White noise on {NOISE[kind]}"
+            drawn = f"with white noise on {NOISE[kind]}, by its SNR"
+            over = f"SNR with noise on {NOISE[kind]}"
+        else:
+            axis, title = event_axis(kind), EVENTS[kind].capitalize()
+            drawn, over = f"with {EVENTS[kind]}, by level", f"{EVENTS[kind]}, {axis.name}"
         caption = (
-            f"Test accuracy with white noise on {NOISE[kind]}, by its SNR. "
+            f"Test accuracy {drawn}. "
             "Band: mean ± sd over seeds, or the 95 % Wilson interval of one seed."
         )
         if len(having) > CURVES:
             caption += f" The {CURVES} best of {len(having)} systems; the table has all."
-        alt = f"Line chart of test accuracy over SNR with noise on {NOISE[kind]}: " + _accuracies(
-            having[:CURVES]
-        )
-        figure = draw_noise_curves(having[:CURVES], kind, f"White noise on {NOISE[kind]}", chance)
-        yield _picture(figure, alt, caption)
+        alt = f"Line chart of test accuracy over {over}: " + _accuracies(having[:CURVES])
+        yield _picture(draw_noise_curves(having[:CURVES], kind, title, chance, axis), alt, caption)
 
 
 def _bars(rows: Sequence[Row]) -> Iterator["Markup"]:

@@ -1,13 +1,16 @@
 """Names of result files."""
 
-from pipelines.recipe.noise import Noise, SnrRange
+from pipelines.recipe.noise import EventNoise, Noise, SnrRange
 
 
-def noise_result(noise: Noise) -> str:
+def noise_result(noise: Noise | EventNoise) -> str:
     """Return the stem of a sweep's files: noise-<modality>, and what differs from the defaults.
 
-    No two sweeps have one name: noise-audio_0to30by10dB_seed3-batch-power, noise-both_10dB.
+    No two sweeps have one name: noise-audio_0to30by10dB_seed3-batch-power, noise-both_10dB; of
+    events event-noise-both_drop_0to0.9by0.1, event-noise-visual_rate_5_seed3.
     """
+    if isinstance(noise, EventNoise):
+        return _event_noise_result(noise)
     snr, stem = noise.snr_db, f"noise-{noise.modality}"
     if snr.start == snr.stop:
         stem += f"_{snr.start:.9g}dB"
@@ -16,3 +19,10 @@ def noise_result(noise: Noise) -> str:
     if noise.seed:
         stem += f"_seed{noise.seed}"
     return stem + ("" if noise.power == "sample" else "-batch-power")
+
+
+def _event_noise_result(noise: EventNoise) -> str:
+    stem = f"event-noise-{noise.modality}_{noise.kind}_{noise.start:.9g}"
+    if noise.start != noise.stop:
+        stem += f"to{noise.stop:.9g}by{noise.step:.9g}"
+    return stem + (f"_seed{noise.seed}" if noise.seed else "")

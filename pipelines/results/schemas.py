@@ -5,6 +5,7 @@ default.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -167,8 +168,7 @@ class _Noise(_Part):
     snr_db: dict[str, Any] | None = None
 
 
-class _Point(_Part):
-    snr_db: Finite | None
+class _Accuracy(_Part):
     correct: Count | None = None
     accuracy: Share
     wilson_low: Share
@@ -176,6 +176,10 @@ class _Point(_Part):
     doa_mae_deg: Finite = 0.0
     doa_below_2_5_deg: Share = 0.0
     doa_up_to_5_deg: Share = 0.0
+
+
+class _Point(_Accuracy):
+    snr_db: Finite | None
 
 
 class NoiseSweep(ResultFile):
@@ -191,26 +195,64 @@ class NoiseSweep(ResultFile):
     def faults(cls, content: dict[str, Any]) -> str:
         """Hold the levels to those asked for, and each accuracy and interval to its count."""
         from pipelines.recipe.noise import Noise
-        from pipelines.results.metrics import wilson_interval
 
-        points, n = content["points"], content.get("n")
         try:
-            asked = [None, *Noise.model_validate_json(json.dumps(content["noise"])).snr_db.levels()]
+            asked = Noise.model_validate_json(json.dumps(content["noise"])).snr_db.levels()
         except (ValueError, RecursionError):
             return "noise is not a sweep that can be asked for"
-        if [point["snr_db"] for point in points] != asked:
-            return "its levels are not those that were asked for"
-        for point in points:
-            correct = point.get("correct")
-            if n is None or correct is None:
-                continue
-            if not 0 <= correct <= n:
-                return "a count of right answers is larger than n"
-            figures = (correct / n, *wilson_interval(correct, n))
-            written = (point["accuracy"], point["wilson_low"], point["wilson_high"])
-            if not _same(list(written), list(figures)):
-                return f"the point at {point['snr_db']} dB does not follow from its count"
-        return ""
+        return _point_faults(content, "snr_db", asked, " dB")
+
+
+class _EventNoise(_Part):
+    kind: Literal["drop", "rate"]
+    modality: Literal["audio", "visual", "both"]
+    seed: Count
+
+
+class _EventPoint(_Accuracy):
+    level: Annotated[Finite, Field(ge=0)] | None
+
+
+class EventNoiseSweep(ResultFile):
+    """event-noise-….json: accuracy at each level of noise on events."""
+
+    AGAIN = "avsnn noise-eval RUN --event-noise KIND:START:STOP:STEP --force"
+    noise: _EventNoise
+    unit: str
+    noisy_inputs: list[str]
+    points: Annotated[list[_EventPoint], Field(min_length=1)]
+    n: Annotated[Count, Field(ge=1)]
+
+    @classmethod
+    def faults(cls, content: dict[str, Any]) -> str:
+        """Hold the levels to those asked for, and each accuracy and interval to its count."""
+        from pipelines.recipe.noise import EventNoise
+
+        try:
+            noise = EventNoise.model_validate_json(json.dumps(content["noise"]))
+        except (ValueError, RecursionError):
+            return "noise is not a sweep that can be asked for"
+        return _point_faults(content, "level", noise.levels(), "")
+
+
+def _point_faults(content: dict[str, Any], name: str, asked: Sequence[float], unit: str) -> str:
+    """Report what in a sweep's points contradicts the levels asked for or their own counts."""
+    from pipelines.results.metrics import wilson_interval
+
+    points, n = content["points"], content.get("n")
+    if [point[name] for point in points] != [None, *asked]:
+        return "its levels are not those that were asked for"
+    for point in points:
+        correct = point.get("correct")
+        if n is None or correct is None:
+            continue
+        if not 0 <= correct <= n:
+            return "a count of right answers is larger than n"
+        figures = (correct / n, *wilson_interval(correct, n))
+        written = (point["accuracy"], point["wilson_low"], point["wilson_high"])
+        if not _same(list(written), list(figures)):
+            return f"the point at {point[name]}{unit} does not follow from its count"
+    return ""
 
 
 class _Priced(_Part):

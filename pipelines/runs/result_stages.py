@@ -15,7 +15,7 @@ from pipelines.errors import DataError, UsageError
 from pipelines.plan.data_plan import DataPlan
 from pipelines.plan.plan import check_same_data, plan_data
 from pipelines.plan.run_code import check_same_code
-from pipelines.recipe.noise import Noise
+from pipelines.recipe.noise import EventNoise, Noise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.runs.prepare_stage import is_prepared, prepare
@@ -74,7 +74,7 @@ def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False
 
 
 def noise_eval(
-    recipe: Recipe, run: Path, noise: Noise, report: Reporter, *, force: bool = False
+    recipe: Recipe, run: Path, noise: Noise | EventNoise, report: Reporter, *, force: bool = False
 ) -> dict[str, Any]:
     """Sweep the noise over a trained run, or read the result that is there."""
     from pipelines.results.noise_files import noise_result
@@ -84,7 +84,8 @@ def noise_eval(
     def kept() -> dict[str, Any] | None:
         if force or not path.exists():
             return None
-        found = run_files.read(path, schemas.NoiseSweep)
+        kind = schemas.EventNoiseSweep if isinstance(noise, EventNoise) else schemas.NoiseSweep
+        found = run_files.read(path, kind)
         if found["noise"] != json.loads(noise.model_dump_json()):
             return None
         report.say(f"noise-eval: hit, {path.name}")
@@ -97,10 +98,15 @@ def noise_eval(
             return hit
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
-        from pipelines.evaluation.noise_sweep import noise_sweep
-
         device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
-        result = noise_sweep(recipe, plan, run, noise, device, report.advance)
+        if isinstance(noise, EventNoise):
+            from pipelines.evaluation.event_noise_sweep import event_noise_sweep
+
+            result = event_noise_sweep(recipe, plan, run, noise, device, report.advance)
+        else:
+            from pipelines.evaluation.noise_sweep import noise_sweep
+
+            result = noise_sweep(recipe, plan, run, noise, device, report.advance)
     report.say(f"noise-eval: done, {path.with_suffix('.png')}")
     return result
 

@@ -13,6 +13,7 @@ from pipelines.plan.data_plan import CachePlan, DataPlan
 from pipelines.plan.plan import of_a_run, plan_data, run_folder, trained_anew
 from pipelines.plan.run_code import code_of_run, other_code
 from pipelines.recipe import yaml_reader
+from pipelines.recipe.noise import EventNoise, Noise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results.noise_files import noise_result
 from pipelines.runs.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
@@ -22,10 +23,12 @@ COMPARED = 50
 NOT_MADE = "not made yet"
 
 
-def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
+def status(
+    recipe: Recipe, run: Path | None = None, noise: Noise | EventNoise | None = None
+) -> list[Row]:
     """Say of each stage whether it is a hit, with what it is called, or why it is a miss.
 
-    run: its folder; None for where the recipe would be trained.
+    run: its folder; None for where the recipe would be trained. noise: None for the recipe's.
     """
     plan = plan_data(recipe)
     run = run or run_folder(recipe, plan)
@@ -36,7 +39,7 @@ def status(recipe: Recipe, run: Path | None = None) -> list[Row]:
         *(_cache(cache) for cache in plan.caches.values()),
         _train(recipe, run, plan, other),
         _evaluate(run, other),
-        _noise(recipe, run, other),
+        _noise(noise or recipe.noise, run, other),
     ]
 
 
@@ -164,13 +167,16 @@ def _evaluate(run: Path, other: str) -> Row:
     return _row("evaluate", False, _after_training(run, other))
 
 
-def _noise(recipe: Recipe, run: Path, other: str) -> Row:
-    path, wanted = run / f"{noise_result(recipe.noise)}.json", recipe.noise.model_dump(mode="json")
+def _noise(noise: Noise | EventNoise, run: Path, other: str) -> Row:
+    path, wanted = run / f"{noise_result(noise)}.json", noise.model_dump(mode="json")
     if _part(path, "noise") == wanted:
         return _row("noise-eval", True, path.name)
     if path.exists():
         return _row("noise-eval", False, f"{path.name} is damaged")
-    others = ((other.name, _part(other, "noise")) for other in _newest(run.glob("noise-*.json")))
+    beginning = "event-noise-" if isinstance(noise, EventNoise) else "noise-"
+    others = (
+        (other.name, _part(other, "noise")) for other in _newest(run.glob(f"{beginning}*.json"))
+    )
     return _row("noise-eval", False, nearest(wanted, others) or _after_training(run, other))
 
 

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from pipelines.cache.receipts import cache_receipt, clips_receipt
 from pipelines.disk import store
-from pipelines.plan.plan import DataPlan, plan_data, run_folder
+from pipelines.plan.data_plan import DataPlan
+from pipelines.plan.plan import plan_data, run_folder
 from pipelines.plan.run_code import code_of_run
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from pipelines.results.metrics import summary, wilson_interval
-from pipelines.runs import stages
+from pipelines.runs import prepare_stage
 
 HASH = hashlib.sha256(b"").hexdigest()
 
@@ -39,7 +40,7 @@ def prepare(home: Path) -> Prepared:
     """Prepare the quickstart and publish the results of a run that nobody trained."""
     recipe = recipes.load(recipes.find("quickstart"))
     plan = plan_data(recipe)
-    stages.prepare(recipe, Silent(), plan=plan)  # type: ignore[arg-type]
+    prepare_stage.prepare(recipe, Silent(), plan=plan)  # type: ignore[arg-type]
     run = run_folder(recipe, plan)
     run.mkdir(parents=True)
     (run / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
@@ -51,7 +52,7 @@ def prepare(home: Path) -> Prepared:
         "cache_contents": [receipt.content_sha256 for receipt in receipts],
         "code": code_of_run(recipe, plan), "versions": store.versions(), "machine": {"cpu": "x"},
     }  # fmt: skip
-    run_files.publish(run / "env.json", run_files.Environment, kept)
+    run_files.publish(run / "env.json", schemas.Environment, kept)
     metrics = [{"epoch": i, "lr": 0.1, "train_loss": 2.0 / (i + 1), "validation_loss": 1.0,
                 "validation_accuracy": 0.5, "seconds": 1.0, "firing_rates": {"a": 0.5}}
                for i in range(3)]  # fmt: skip
@@ -60,16 +61,16 @@ def prepare(home: Path) -> Prepared:
     trained = {"selected": metrics[1], "rule": "last", "epochs": 3, "sha256": HASH,
                "metrics_sha256": store.sha256(run / "metrics.jsonl"), "start_from": [],
                "parameters": 7}  # fmt: skip
-    run_files.publish(run / "trained.json", run_files.Trained, trained)
-    run_files.publish(run / "eval.json", run_files.Evaluation, _evaluation(plan))
+    run_files.publish(run / "trained.json", schemas.Trained, trained)
+    run_files.publish(run / "eval.json", schemas.Evaluation, _evaluation(plan))
     noise = recipe.noise
     points = [{"snr_db": level, "correct": 8, "accuracy": 0.8,
                **dict(zip(("wilson_low", "wilson_high"), wilson_interval(8, 10), strict=True))}
               for level in (None, *noise.snr_db.levels())]  # fmt: skip
     swept = {"noise": json.loads(noise.model_dump_json()), "noisy_inputs": ["audio", "visual"],
              "points": points, "n": 10}  # fmt: skip
-    run_files.publish(run / "noise-both.json", run_files.NoiseSweep, swept)
-    run_files.publish(run / "energy.json", run_files.Energy, _energy())
+    run_files.publish(run / "noise-both.json", schemas.NoiseSweep, swept)
+    run_files.publish(run / "energy.json", schemas.Energy, _energy())
     assert clips_receipt(plan.clips).clips["test"]
     return Prepared(home, recipe, plan, run)
 

@@ -19,7 +19,7 @@ from pipelines.disk import seal
 from pipelines.disk.paths import user_path
 from pipelines.errors import DataError
 from pipelines.recipe import recipe as recipes
-from pipelines.runs import stages
+from pipelines.runs.open_run import open_run
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import words
 from tests.fuzz.prepared import Prepared
@@ -83,7 +83,7 @@ def say_everywhere(folder: Path, lines: list[str]) -> None:
 def test_names_on_the_command_line(campaign: Campaign, prepared: Prepared) -> None:
     def attempt(name: str) -> None:
         for ask in (
-            lambda: stages.open_run(name), lambda: recipes.load(recipes.find(name)),
+            lambda: open_run(name), lambda: recipes.load(recipes.find(name)),
             lambda: recipes.load(recipes.find("quickstart"), (f"{name}=1",)),
             lambda: recipes.load(recipes.find("quickstart"), (f"train.epochs={name}",)),
             lambda: registry.load("model", name), lambda: user_path(name),

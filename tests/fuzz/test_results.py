@@ -10,24 +10,25 @@ from avsnn_cli import listing, work
 from pipelines.plan.plan import check_same_data
 from pipelines.reports import compare, report_runs
 from pipelines.reports.run_plots import draw_run_training
-from pipelines.results import run_files
-from pipelines.runs import stages, status
+from pipelines.results import run_files, schemas
+from pipelines.runs import status
+from pipelines.runs.open_run import open_run
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import changed, damaged, damaged_json, damaged_lines, lines
 from tests.fuzz.prepared import Prepared
 from tests.fuzz.test_manifests import forge
 
 KINDS = {
-    "env.json": run_files.Environment, "trained.json": run_files.Trained,
-    "eval.json": run_files.Evaluation, "noise-both.json": run_files.NoiseSweep,
-    "energy.json": run_files.Energy,
+    "env.json": schemas.Environment, "trained.json": schemas.Trained,
+    "eval.json": schemas.Evaluation, "noise-both.json": schemas.NoiseSweep,
+    "energy.json": schemas.Energy,
 }  # fmt: skip
 
 
 def shown_of(prepared: Prepared) -> tuple[Any, ...]:
     """Ask what the verbs show of a run, and lay it out."""
     run = prepared.run
-    _, folder = stages.open_run(run.name)
+    _, folder = open_run(run.name)
     check_same_data(folder, prepared.plan)
     reads = {name: run_files.read(run / name, kind) for name, kind in KINDS.items()}
     read = compare.read(run)

@@ -11,7 +11,7 @@ from pipelines.disk import seal, store
 from pipelines.disk.paths import user_path
 from pipelines.errors import DataError, UsageError
 from pipelines.reports.run_plots import draw_run_training
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from tests.unit.test_folder import wav
 
 CLIP = {"id": "a", "split": "test", "label": 0, "group": "", "audio": "a.wav", "visual": ""}
@@ -117,21 +117,21 @@ def test_a_count_of_a_sweep_that_is_no_count_is_named(tmp_path, correct):
     points = [POINT | {"correct": correct}, POINT | {"snr_db": 1.0}]
     store.publish_json(tmp_path / "noise-both.json", SWEEP | {"points": points})
     with pytest.raises(DataError, match=r"points\.0\.correct"):
-        run_files.read(tmp_path / "noise-both.json", run_files.NoiseSweep)
+        run_files.read(tmp_path / "noise-both.json", schemas.NoiseSweep)
 
 
 def test_a_number_of_clips_that_no_float_holds_is_named(tmp_path):
     content = SWEEP | {"n": HUGE, "points": [POINT | {"correct": 1}, POINT | {"snr_db": 1.0}]}
     store.publish_json(tmp_path / "noise-both.json", content)
     with pytest.raises(DataError, match="not readable: n "):
-        run_files.read(tmp_path / "noise-both.json", run_files.NoiseSweep)
+        run_files.read(tmp_path / "noise-both.json", schemas.NoiseSweep)
 
 
 def test_a_sealed_environment_without_its_names_is_named(tmp_path):
     seal.publish(tmp_path / "env.json", {"name": "x", "caches": []})
     (tmp_path / "recipe.yaml").write_text("version: 1\n")
     with pytest.raises(DataError, match=r"recipe\.yaml beside it was edited"):
-        run_files.read(tmp_path / "env.json", run_files.Environment)
+        run_files.read(tmp_path / "env.json", schemas.Environment)
 
 
 @pytest.mark.parametrize(
