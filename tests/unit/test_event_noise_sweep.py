@@ -1,5 +1,7 @@
 """The noise curve of event data: frames made anew from raw events, each level on its own."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import parse_event_noise
 from pipelines.reports.compare import compare, read
 from pipelines.reports.comparison_plots import noise_points
-from pipelines.results import run_files
+from pipelines.results import run_files, schemas
 from pipelines.runs import result_stages, train_stage
 from pipelines.runs.status import status
 from pipelines.training.batches import open_split
@@ -120,7 +122,7 @@ def test_an_edited_result_is_refused(trained):
         lambda c: c["points"].pop(),
         lambda c: c["noise"].update(kind="other"),
     ):
-        edited = run_files.json.loads(path.read_text())
+        edited = json.loads(path.read_text())
         change(edited)
         assert schemas.EventNoiseSweep.faults(edited) != ""
     assert schemas.EventNoiseSweep.faults(content) == ""
