@@ -1,8 +1,9 @@
 """Which code makes a result: a hash of each of our modules that has a part in it.
 
-A hash is over the syntax tree, so that comments, docstrings and layout do not count. Imports are
-found in the trees: nothing is imported for it, so that a plan needs no torch. Each file is read
-once a process, for a process runs the code that it has loaded, whatever is edited meanwhile.
+A hash is over the syntax tree, so that comments, docstrings and layout do not count, and the
+sentences that explain a setting (`Field(description=…)`) neither. Imports are found in the trees:
+nothing is imported for it, so that a plan needs no torch. Each file is read once a process, for a
+process runs the code that it has loaded, whatever is edited meanwhile.
 """
 
 import ast
@@ -68,7 +69,8 @@ def digest(source: str) -> str:
     """Hash what a source does: 12 hex digits, the same in every version of Python; "" if nothing.
 
     Everything that a tree says counts but comments, docstrings and other texts that stand alone,
-    and places. A field that is empty is left out: newer versions have more of them.
+    descriptions of settings, and places. A field that is empty is left out: newer versions have
+    more of them.
     """
     tree = _said(ast.parse(source))
     if tree == ["Module"]:
@@ -86,6 +88,8 @@ def _said(node: object) -> object:
         # Python 3.12.1 ends some formats with an empty text, as in f"{x:>{width}}"
         parts = [_said(part) for part in node.values]
         return ["JoinedStr", *(part for part in parts if part != ["Constant", "str", ""])]
+    if isinstance(node, ast.Call):
+        node = _without_description(node)
     if isinstance(node, ast.AST):
         said: list[object] = [type(node).__name__]
         for name in sorted(node._fields):
@@ -98,6 +102,14 @@ def _said(node: object) -> object:
     if isinstance(node, list):
         return [_said(part) for part in node if not _is_remark(part)]
     return node
+
+
+def _without_description(call: ast.Call) -> ast.Call:
+    """Return a call of pydantic's Field without its description, any other call as it is."""
+    if not (isinstance(call.func, ast.Name) and call.func.id == "Field"):
+        return call
+    kept = [keyword for keyword in call.keywords if keyword.arg != "description"]
+    return ast.Call(func=call.func, args=call.args, keywords=kept)
 
 
 def _is_remark(node: object) -> bool:

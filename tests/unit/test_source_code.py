@@ -65,6 +65,23 @@ def test_comments_docstrings_and_layout_change_no_hash(name):
     assert digest(WRITTEN_OTHERWISE[name]) == digest(CODE)
 
 
+SETTING = 'width: Annotated[int, Field(ge=1, description="Width of a token.")] = 64'
+
+
+def test_the_sentence_that_explains_a_setting_changes_no_hash():
+    for other in ('"Number of units."', '"Width" " D."', 'f"{WIDTH} of a token."'):
+        assert digest(SETTING.replace('"Width of a token."', other)) == digest(SETTING)
+    assert digest(SETTING.replace(', description="Width of a token."', "")) == digest(SETTING)
+
+
+def test_a_settings_bounds_and_another_functions_description_are_in_the_hash():
+    hashes = {digest(SETTING)}
+    hashes |= {digest(SETTING.replace("ge=1", change)) for change in ("ge=2", "gt=1", "ge=1, le=9")}
+    other = SETTING.replace("Field", "Row")
+    hashes |= {digest(other), digest(other.replace("Width", "Height"))}
+    assert len(hashes) == 6
+
+
 @pytest.mark.parametrize("name", DOING_SOMETHING_ELSE)
 def test_a_changed_line_changes_the_hash(name):
     assert digest(DOING_SOMETHING_ELSE[name]) != digest(CODE)
