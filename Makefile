@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-.PHONY: demo test test-slow test-kills test-fuzz test-gpu lint types docs wheel-check benchmark \
+.PHONY: demo test test-slow test-kills test-fuzz test-gpu lint types docs settings wheel-check benchmark \
 	benchmark-gpu clean
 
 $(VENV)/installed: pyproject.toml
@@ -39,6 +39,9 @@ types: $(VENV)/installed
 # not --quiet, which hides the warnings that --strict counts
 docs: $(VENV)/installed  ## the documentation as a site, in site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+settings: $(VENV)/installed  ## write docs/settings.md anew, from the settings' own descriptions
+	$(BIN)/python -m avsnn_cli.settings_page
 
 wheel-check: $(VENV)/installed  ## build the wheel and use it outside the checkout
 	$(BIN)/python tests/wheel_check.py

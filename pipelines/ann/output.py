@@ -42,7 +42,10 @@ def cross_entropy(output: Output, targets: Targets, label_smoothing: float = 0.0
 
 TetShare = Annotated[
     Annotated[float, Field(ge=0, lt=1)] | None,
-    Field(description="lambda of temporal efficient training; null: cross-entropy of the mean"),
+    Field(
+        description="Share lambda of the regulariser in temporal efficient training; "
+        "null trains with the cross-entropy of the mean."
+    ),
 ]
 
 

@@ -14,7 +14,15 @@ from torch.nn import functional
 from pipelines.ann.output import Output
 from pipelines.ann.resnet import ResNet18
 
-Width = Annotated[int, Field(ge=1, le=1024, description="channels of each ResNet-18's first stage")]
+Width = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1024,
+        description="Number of channels of each ResNet-18's first stage; the last has 8 "
+        "times as many.",
+    ),
+]
 
 
 class TwoResNets(nn.Module):

@@ -45,27 +45,39 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["random", "leave-azimuth-out"],
-        Field(description="held out: clips of each class, or whole steps of the azimuth"),
+        Field(
+            description="What is held out: random holds out clips of each class, "
+            "leave-azimuth-out whole steps of the azimuth."
+        ),
     ] = "random",
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="of the split and of the sounds")] = 0,
+    seed: Annotated[
+        int, Field(ge=0, lt=2**31, description="Seed of the split and of the sounds.")
+    ] = 0,
     azimuth_step_deg: Annotated[
-        Literal[1, 2, 5, 10, 15, 30, 45], Field(description="from one azimuth to the next")
+        Literal[1, 2, 5, 10, 15, 30, 45],
+        Field(description="Distance from one azimuth to the next in degrees."),
     ] = 5,
     continuous: Annotated[
-        bool, Field(description="draw azimuths anywhere between the steps, not on them")
+        bool, Field(description="Draw azimuths anywhere between the steps, not on them.")
     ] = False,
     clips_per_azimuth: Annotated[
-        int, Field(ge=1, le=100, description="clips of each class at each step")
+        int, Field(ge=1, le=100, description="Number of clips of each class at each azimuth.")
     ] = 2,
     propagation: Annotated[
         Literal["far", "point", "room"],
-        Field(description="plane waves, a point at 1.5 m, or a point in a room with echoes"),
+        Field(
+            description="How sound travels: far is plane waves, point a source at 1.5 m, "
+            "room a source at 1.5 m with echoes."
+        ),
     ] = "far",
     radius_m: Annotated[
-        float, Field(ge=0.01, le=0.25, description="of the microphones' circle, in m")
+        float, Field(ge=0.01, le=0.25, description="Radius of the microphones' circle in m.")
     ] = 0.03232,
     snr_db: Annotated[
-        int, Field(ge=-20, le=120, description="of the sound over each microphone's own noise")
+        int,
+        Field(
+            ge=-20, le=120, description="Ratio in dB of the sound to each microphone's own noise."
+        ),
     ] = 30,
 ) -> list[Clip]:
     """List the clips: 70 % for training (a tenth of it for validation), 30 % for testing.

@@ -28,9 +28,12 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["paper", "grouped"],
-        Field(description="5:1 of each class, or no recording on two sides"),
+        Field(
+            description="How clips are split: paper is 5:1 of each class, grouped has no "
+            "recording on two sides."
+        ),
     ] = "grouped",
-    seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
+    seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,
 ) -> list[Clip]:
     """List the pairs; a file that makes none is excluded with its reason.
 

@@ -33,11 +33,15 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["paper", "grouped"],
-        Field(description="all sounds on every side, or no recording on two sides"),
+        Field(
+            description="How sounds are split: paper uses all on every side, grouped has no "
+            "recording on two sides."
+        ),
     ] = "grouped",
-    seed: Annotated[int, Field(ge=0, description="of the pairing and of the splits")] = 0,
+    seed: Annotated[int, Field(ge=0, description="Seed of the pairing and of the splits.")] = 0,
     audio_folder: Annotated[
-        str | None, Field(description="class folders of sounds, on this machine")
+        str | None,
+        Field(description="Folder on this machine with a folder of sounds for each class."),
     ] = None,
 ) -> list[Clip]:
     """List 60,000 pairs; the sounds of a class are taken in turn.

@@ -39,9 +39,20 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["ogm-ge", "speaker-independent", "sentence-independent"],
-        Field(description="OGM-GE's lists, or no actor, or no sentence, on two sides"),
+        Field(
+            description="How clips are split: ogm-ge has OGM-GE's lists, "
+            "speaker-independent no actor on two sides, sentence-independent no "
+            "sentence."
+        ),
     ] = "ogm-ge",
-    seed: Annotated[int, Field(ge=0, description="of the validation split and of the others")] = 0,
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Seed of the validation split and, where the protocol draws them, "
+            "of the other splits.",
+        ),
+    ] = 0,
 ) -> list[Clip]:
     """List the 7,442 clips; one that lacks its sound or its picture is excluded.
 

@@ -33,9 +33,14 @@ def pairs(
     raw: Path,
     *,
     protocol: Annotated[
-        Literal["stratified"], Field(description="70 / 15 / 15 % of each class, seeded")
+        Literal["stratified"],
+        Field(
+            description="How clips are split: stratified is 70, 15 and 15 % of each class, by seed."
+        ),
     ] = "stratified",
-    seed: Annotated[int, Field(ge=0, description="of the split, the tones and the moves")] = 0,
+    seed: Annotated[
+        int, Field(ge=0, description="Seed of the split, of the tones and of the moves.")
+    ] = 0,
 ) -> list[Clip]:
     """List 1,797 pairs; each image and each tone is in one split only."""
     clips = digits_av.pairs(raw, protocol=protocol, seed=seed)

@@ -39,24 +39,35 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 def pairs(
     raw: Path,
     *,
-    path: Annotated[str, Field(description="the folder on this machine")],
+    path: Annotated[str, Field(description="Folder on this machine that holds the clips.")],
     protocol: Annotated[
         Protocol,
         Field(
-            description="auto: as the data say, else random; random: clips of each class by seed; "
-            "grouped: whole groups by seed; given: as the data say"
+            description="How clips are split: given as the data say, random by seed in each "
+            "class, grouped whole groups by seed, auto is given where the data "
+            "say it, else random."
         ),
     ] = "auto",
-    seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
-    test_share: Annotated[Share, Field(description="of all clips, for random and grouped")] = 0.2,
+    seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,
+    test_share: Annotated[
+        Share, Field(description="Share of all clips that is for testing, in random and grouped.")
+    ] = 0.2,
     validation_share: Annotated[
-        Share, Field(description="of the clips that are not for testing")
+        Share, Field(description="Share of the clips not for testing that is for validation.")
     ] = 0.1,
     table: Annotated[
-        str | None, Field(description="CSV or JSON lines in the folder; null: clips.csv if there")
+        str | None,
+        Field(
+            description="Table of the clips in the folder, CSV or JSON lines; null is "
+            "clips.csv where there is one."
+        ),
     ] = None,
     group_pattern: Annotated[
-        str | None, Field(description="regular expression; its first group in a stem is the group")
+        str | None,
+        Field(
+            description="Regular expression whose first group, matched in a file's stem, "
+            "names the clip's group; null is no pattern."
+        ),
     ] = None,
 ) -> list[Clip]:
     """List the clips of the user's folder; what cannot be used is excluded with its reason.

@@ -33,18 +33,26 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["paper", "disjoint"],
-        Field(description="pair, then split 5:5 (an audio clip may be on both sides); or split"),
+        Field(
+            description="How clips are split: paper pairs, then splits 5:5, so that a "
+            "recording may be on both sides; disjoint splits before pairing."
+        ),
     ] = "paper",
-    seed: Annotated[int, Field(ge=0, description="of the pairing and of the splits")] = 0,
+    seed: Annotated[int, Field(ge=0, description="Seed of the pairing and of the splits.")] = 0,
     scale: Annotated[
-        Literal[4, 8, 16], Field(description="how large the digits stand on the camera's sensor")
+        Literal[4, 8, 16],
+        Field(description="Scale of the digits on the camera's sensor, as MNIST-DVS names it."),
     ] = 4,
     orientation: Annotated[
         Orientation,
-        Field(description="raw: as stored; dat2mat: mirrored; spikingjelly: turned and inverted"),
+        Field(
+            description="Orientation of the events: raw is as stored, dat2mat mirrored, "
+            "spikingjelly turned and inverted."
+        ),
     ] = "raw",
     zero: Annotated[
-        Literal["z", "o", "both"], Field(description="the word, zero or oh, that is class 0")
+        Literal["z", "o", "both"],
+        Field(description="Word of class 0: z is zero, o is oh, both takes the two."),
     ] = "z",
 ) -> list[Clip]:
     """List a pair for each MNIST-DVS recording of a scale: 10,000.

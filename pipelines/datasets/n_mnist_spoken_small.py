@@ -27,9 +27,15 @@ def pairs(
     raw: Path,
     *,
     protocol: Annotated[
-        Literal["official"], Field(description="validation is a tenth of training, by seed")
+        Literal["official"],
+        Field(
+            description="How clips are split: official keeps the official test parts and "
+            "takes a tenth of training for validation, by seed."
+        ),
     ] = "official",
-    seed: Annotated[int, Field(ge=0, description="of the pairing and the validation split")] = 0,
+    seed: Annotated[
+        int, Field(ge=0, description="Seed of the pairing and of the validation split.")
+    ] = 0,
 ) -> list[Clip]:
     """List a pair for each recording of the sample.
 

@@ -35,20 +35,37 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["paper", "grouped", "leave-azimuth-out", "leave-sound-out"],
-        Field(description="what is held out: segments, recordings, azimuths, or dry sounds"),
+        Field(
+            description="What is held out: paper holds out segments, grouped recordings, "
+            "leave-azimuth-out azimuths, leave-sound-out dry sounds."
+        ),
     ] = "paper",
-    seed: Annotated[int, Field(ge=0, description="of the split; the authors shuffle with 7")] = 7,
+    seed: Annotated[
+        int, Field(ge=0, description="Seed of the split; the authors shuffle with 7.")
+    ] = 7,
     segment_s: Annotated[
-        float, Field(ge=0.1, le=60, description="length of a clip, in s, cut from long recordings")
+        float,
+        Field(
+            ge=0.1, le=60, description="Length in s of the clips that long recordings are cut into."
+        ),
     ] = 1.0,
     longest_segment_s: Annotated[
-        float, Field(ge=0.1, le=60, description="files up to this length, in s, are one clip each")
+        float, Field(ge=0.1, le=60, description="Length in s up to which a file is one clip.")
     ] = 4.0,
     rate_hz: Annotated[
-        int, Field(ge=8000, le=192_000, description="of the files; any other rate is excluded")
+        int,
+        Field(
+            ge=8000,
+            le=192_000,
+            description="Sampling rate of the files in Hz; files of another rate are excluded.",
+        ),
     ] = 48_000,
     layout: Annotated[
-        str, Field(description="table of the files (.csv or .jsonl); empty: read their names")
+        str,
+        Field(
+            description="Table of the files (.csv or .jsonl); empty reads class and azimuth "
+            "off their names."
+        ),
     ] = "",
 ) -> list[Clip]:
     """List the segments, 70 % for training (a tenth of it for validation), 30 % for testing.

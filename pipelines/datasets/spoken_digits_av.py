@@ -33,17 +33,37 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["official", "held-out-speaker"],
-        Field(description="validation from training: by seed, or all of one speaker"),
+        Field(
+            description="How validation is taken from training: official by seed, "
+            "held-out-speaker all recordings of one speaker."
+        ),
     ] = "official",
-    seed: Annotated[int, Field(ge=0, description="of the pairing and the validation split")] = 0,
+    seed: Annotated[
+        int, Field(ge=0, description="Seed of the pairing and of the validation split.")
+    ] = 0,
     validation_speaker: Annotated[
-        str, Field(description="for held-out-speaker; still heard in the test set")
+        str,
+        Field(
+            description="Speaker that held-out-speaker validates on; the test set has this "
+            "speaker too."
+        ),
     ] = "theo",
     images_per_recording: Annotated[
-        int, Field(ge=1, le=20, description="training and validation pairs of one recording")
+        int,
+        Field(
+            ge=1,
+            le=20,
+            description="Number of images that one recording of training or validation is "
+            "paired with.",
+        ),
     ] = 4,
     test_images_per_recording: Annotated[
-        int, Field(ge=1, le=20, description="test pairs of one recording (300 recordings)")
+        int,
+        Field(
+            ge=1,
+            le=20,
+            description="Number of images that one of the 300 test recordings is paired with.",
+        ),
     ] = 10,
 ) -> list[Clip]:
     """List the pairs. Raises DataError if files are missing or no speaker has that name."""

@@ -55,13 +55,22 @@ def pairs(
     *,
     protocol: Annotated[
         Literal["official-folds", "evaluation-set"],
-        Field(description="one fold of the four, or train on all four and test on the evaluation"),
+        Field(
+            description="How clips are split: official-folds tests on one of four folds, "
+            "evaluation-set trains on all four and tests on the evaluation set."
+        ),
     ] = "official-folds",
     test_fold: Annotated[
-        int, Field(ge=1, le=4, description="for official-folds; validation is the next split")
+        int,
+        Field(
+            ge=1,
+            le=4,
+            description="Fold that official-folds tests on; the next split is for validation.",
+        ),
     ] = 1,
     seed: Annotated[
-        int, Field(ge=0, description="of the validation recordings of evaluation-set")
+        int,
+        Field(ge=0, description="Seed by which evaluation-set draws its validation recordings."),
     ] = 0,
 ) -> list[Clip]:
     """List the events. Raises DataError for missing files or a damaged table.

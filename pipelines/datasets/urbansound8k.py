@@ -37,19 +37,32 @@ def pairs(
     raw: Path,
     *,
     protocol: Annotated[
-        Protocol, Field(description="how test and validation are split off")
+        Protocol,
+        Field(
+            description="How test and validation clips are split off; the data set's page "
+            "explains each protocol."
+        ),
     ] = "official-folds",
-    seed: Annotated[int, Field(ge=0, description="of the split and of the pairing")] = 0,
-    test_fold: Annotated[int, Field(ge=1, le=10, description="for official-folds")] = 10,
+    seed: Annotated[int, Field(ge=0, description="Seed of the split and of the pairing.")] = 0,
+    test_fold: Annotated[
+        int, Field(ge=1, le=10, description="Fold that official-folds tests on.")
+    ] = 10,
     images: Annotated[
-        str | None, Field(description="folder of class folders of images, to pair by class")
+        str | None,
+        Field(
+            description="Folder with a folder of images for each class, paired with sounds "
+            "by class; null is sound alone."
+        ),
     ] = None,
     images_by: Annotated[
         Literal["name", "order"],
-        Field(description="image folders are called as the classes, or stand in for them in order"),
+        Field(
+            description="How image folders match classes: name by their names, order as "
+            "stand-ins in order of name."
+        ),
     ] = "name",
     present_only: Annotated[
-        bool, Field(description="use the slices whose files are there, for a part of the set")
+        bool, Field(description="Use only the slices whose files are there, for a part of the set.")
     ] = False,
 ) -> list[Clip]:
     """List the slices, each with an image of its class if there is a folder of images.

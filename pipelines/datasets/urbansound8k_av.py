@@ -33,10 +33,16 @@ def pairs(
     raw: Path,
     *,
     protocol: Annotated[
-        Protocol, Field(description="how test and validation are split off")
+        Protocol,
+        Field(
+            description="How test and validation clips are split off; the data set's page "
+            "explains each protocol."
+        ),
     ] = "grouped-fsid",
-    seed: Annotated[int, Field(ge=0, description="of the split")] = 0,
-    test_fold: Annotated[int, Field(ge=1, le=10, description="for official-folds")] = 10,
+    seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,
+    test_fold: Annotated[
+        int, Field(ge=1, le=10, description="Fold that official-folds tests on.")
+    ] = 10,
 ) -> list[Clip]:
     """List the pairs; a file that makes none is excluded with its reason.
 

@@ -23,17 +23,29 @@ Side = Annotated[int, Field(ge=1, le=1024)]
 def extract(
     batch: EventBatch,
     *,
-    time_steps: Annotated[int, Field(ge=1, le=1024, description="bins of a recording")] = 16,
+    time_steps: Annotated[
+        int,
+        Field(ge=1, le=1024, description="Number of time bins T that a recording is divided into."),
+    ] = 16,
     bin_by: Annotated[
-        BinBy, Field(description="bins of equal duration, or of equally many spikes")
+        BinBy,
+        Field(
+            description="How bins are cut: time gives all the same duration, count the same "
+            "number of spikes."
+        ),
     ] = "time",
     layout: Annotated[
         Literal["square", "column"],
-        Field(description="square: 64 channels as 8 rows of 8; column: a row for each channel"),
+        Field(
+            description="How the cochlea's channels become an image: square puts 64 "
+            "channels into 8 rows of 8, column gives each channel a row."
+        ),
     ] = "square",
     size: Annotated[
         tuple[Side, Side] | None,
-        Field(description="resize to these rows and columns; null keeps the layout's own"),
+        Field(
+            description="Rows and columns that a frame is resized to; null keeps the layout's own."
+        ),
     ] = (28, 28),
 ) -> "Tensor":
     """Count the spikes and lay the channels out in a plane: (B, T, 1, H, W) float32.

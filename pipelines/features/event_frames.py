@@ -22,19 +22,35 @@ MAX_CELLS = 1 << 24
 def extract(
     batch: EventBatch,
     *,
-    time_steps: Annotated[int, Field(ge=1, le=1024, description="bins of a recording")] = 16,
+    time_steps: Annotated[
+        int,
+        Field(ge=1, le=1024, description="Number of time bins T that a recording is divided into."),
+    ] = 16,
     bin_by: Annotated[
-        BinBy, Field(description="bins of equal duration, or of equally many events")
+        BinBy,
+        Field(
+            description="How bins are cut: time gives all the same duration, count the same "
+            "number of events."
+        ),
     ] = "time",
     size: Annotated[
-        tuple[Side, Side], Field(description="rows and columns that the network will see")
+        tuple[Side, Side],
+        Field(description="Rows and columns in pixels that the network receives."),
     ] = (28, 28),
     margin: Annotated[
-        int, Field(ge=0, le=512, description="extra pixels on every side, for crops to move in")
+        int,
+        Field(
+            ge=0,
+            le=512,
+            description="Extra pixels on every side, in which the training crops move.",
+        ),
     ] = 0,
     polarity: Annotated[
         Literal["two", "sum"],
-        Field(description="two: a channel for darker and one for brighter; sum: one for both"),
+        Field(
+            description="Channels of a frame: two counts darker and brighter events apart, "
+            "sum counts them together."
+        ),
     ] = "two",
 ) -> "Tensor":
     """Count the events: (B, T, C, H + 2 margin, W + 2 margin) uint8, saturating at 255.

@@ -18,19 +18,35 @@ UNIT = "correlation, -1 to 1, then dB of power"
 def extract(
     waveforms: "Tensor",
     *,
-    sample_rate: Annotated[int, Field(ge=1, le=384_000, description="of the waveforms, in Hz")],
-    window_s: Annotated[float, Field(gt=0, le=4, description="length of a window, in s")] = 0.064,
+    sample_rate: Annotated[
+        int, Field(ge=1, le=384_000, description="Sampling rate of the waveforms in Hz.")
+    ],
+    window_s: Annotated[
+        float, Field(gt=0, le=4, description="Length of an analysis window in s.")
+    ] = 0.064,
     hop_s: Annotated[
-        float, Field(gt=0, le=4, description="from one window to the next, in s")
+        float, Field(gt=0, le=4, description="Distance from one window to the next in s.")
     ] = 0.032,
     max_lag: Annotated[
-        int, Field(ge=1, le=512, description="longest lag, in samples; 25 makes 51 lags and bands")
+        int,
+        Field(
+            ge=1,
+            le=512,
+            description="Longest lag in samples; 25 gives 51 lags and as many mel bands.",
+        ),
     ] = 25,
-    f_min: Annotated[float, Field(ge=0, description="lower edge of the lowest band, Hz")] = 250.0,
-    f_max: Annotated[float, Field(gt=0, description="upper edge of the highest band, Hz")] = 8000.0,
+    f_min: Annotated[
+        float, Field(ge=0, description="Lower edge of the lowest mel band in Hz.")
+    ] = 250.0,
+    f_max: Annotated[
+        float, Field(gt=0, description="Upper edge of the highest mel band in Hz.")
+    ] = 8000.0,
     scale: Annotated[
         Literal["none", "frame-minmax"],
-        Field(description="frame-minmax: each frame's correlations, and its bands, from 0 to 1"),
+        Field(
+            description="Scale of the values: none keeps them, frame-minmax maps each "
+            "frame's correlations, and its bands, to 0 to 1."
+        ),
     ] = "none",
 ) -> "Tensor":
     """Compute gcc_phat and logmel of the same windows, with as many mel bands as lags.

@@ -23,17 +23,26 @@ SILENCE = 1e-12
 def extract(
     waveforms: "Tensor",
     *,
-    sample_rate: Annotated[int, Field(ge=1, le=384_000, description="of the waveforms, in Hz")],
-    window_s: Annotated[float, Field(gt=0, le=4, description="length of a window, in s")] = 0.064,
+    sample_rate: Annotated[
+        int, Field(ge=1, le=384_000, description="Sampling rate of the waveforms in Hz.")
+    ],
+    window_s: Annotated[
+        float, Field(gt=0, le=4, description="Length of an analysis window in s.")
+    ] = 0.064,
     hop_s: Annotated[
-        float, Field(gt=0, le=4, description="from one window to the next, in s")
+        float, Field(gt=0, le=4, description="Distance from one window to the next in s.")
     ] = 0.032,
     max_lag: Annotated[
-        int, Field(ge=1, le=4096, description="longest lag, in samples; 25 makes 51 lags")
+        int, Field(ge=1, le=4096, description="Longest lag in samples; 25 gives 51 lags.")
     ] = 25,
     floor: Annotated[
         float,
-        Field(ge=0, lt=1, description="bins this far below a frame's loudest count for less"),
+        Field(
+            ge=0,
+            lt=1,
+            description="Amplitude, as a share of a frame's loudest frequency bin, below "
+            "which bins count for less.",
+        ),
     ] = 1e-5,
 ) -> "Tensor":
     """Compute R_ij(lag) = mean over bins of the phase of conj(X_i) X_j, at lags -max_lag..max_lag.

@@ -23,16 +23,26 @@ def extract(
     images: "Tensor",
     *,
     size: Annotated[
-        tuple[Side, Side], Field(description="rows and columns that the network will see")
+        tuple[Side, Side],
+        Field(description="Rows and columns in pixels that the network receives."),
     ] = (128, 128),
     margin: Annotated[
         Margin | tuple[Margin, Margin],
-        Field(description="extra pixels for crops: on every side, or above and beside"),
+        Field(
+            description="Extra pixels in which the training crops move: one number for "
+            "every side, or two, above and beside."
+        ),
     ] = 0,
     fit: Annotated[
-        Fit, Field(description="stretch: to the shape; cover: keep the shape, cut what is over")
+        Fit,
+        Field(
+            description="How an image is fitted to the size: stretch changes its shape, "
+            "cover keeps it and cuts off what is over."
+        ),
     ] = "stretch",
-    channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
+    channels: Annotated[
+        Literal[1, 3], Field(description="Number of channels: 1 is grey, 3 is red, green and blue.")
+    ] = 3,
 ) -> "Tensor":
     """Resize images, whatever their shape, to (H + 2 margin, W + 2 margin), bilinear, antialiased.
 

@@ -26,31 +26,59 @@ Norm = Literal["slaney", "none"]
 def extract(
     waveform: "Tensor",
     *,
-    sample_rate: Annotated[int, Field(ge=1, le=384_000, description="of the waveform, in Hz")],
+    sample_rate: Annotated[
+        int, Field(ge=1, le=384_000, description="Sampling rate of the waveform in Hz.")
+    ],
     n_fft: Annotated[
-        int, Field(ge=16, le=65536, description="samples of a window; also its FFT length")
+        int,
+        Field(
+            ge=16,
+            le=65536,
+            description="Length of a window in samples; also the length of its FFT.",
+        ),
     ] = 1024,
     hop: Annotated[
-        int, Field(ge=1, le=65536, description="samples from one window to the next")
+        int, Field(ge=1, le=65536, description="Distance from one window to the next in samples.")
     ] = 256,
-    n_mels: Annotated[int, Field(ge=1, le=1024, description="number of mel bands")] = 64,
-    f_min: Annotated[float, Field(ge=0, description="lower edge of the lowest band, in Hz")] = 0.0,
+    n_mels: Annotated[int, Field(ge=1, le=1024, description="Number of mel bands.")] = 64,
+    f_min: Annotated[
+        float, Field(ge=0, description="Lower edge of the lowest mel band in Hz.")
+    ] = 0.0,
     f_max: Annotated[
         float | None,
-        Field(gt=0, description="upper edge of the highest band, in Hz; null: half the rate"),
+        Field(
+            gt=0,
+            description="Upper edge of the highest mel band in Hz; null is half the sampling rate.",
+        ),
     ] = None,
-    mel_scale: Annotated[MelScale, Field(description="which formula spaces the bands")] = "slaney",
-    norm: Annotated[
-        Norm, Field(description="slaney: every band has equal area; none: equal height")
+    mel_scale: Annotated[
+        MelScale, Field(description="Formula by which the mel bands are spaced.")
     ] = "slaney",
-    log: Annotated[Literal["db", "ln"], Field(description="decibels or natural logarithm")] = "db",
+    norm: Annotated[
+        Norm,
+        Field(
+            description="Norm of the mel filters: slaney gives every band the same area, "
+            "none the same height."
+        ),
+    ] = "slaney",
+    log: Annotated[
+        Literal["db", "ln"],
+        Field(description="Logarithm of the power: db is decibels, ln the natural logarithm."),
+    ] = "db",
     top_db: Annotated[
         float | None,
-        Field(gt=0, description="raise all that is further below the clip's peak; only with db"),
+        Field(
+            gt=0,
+            description="Dynamic range in dB below the clip's peak, to which quieter values "
+            "are raised; only with db, null for no limit.",
+        ),
     ] = 80.0,
     size: Annotated[
         tuple[Side, Side] | None,
-        Field(description="resize to these rows (bands) and columns (time); null keeps all"),
+        Field(
+            description="Rows (bands) and columns (time) that a spectrogram is resized to; "
+            "null keeps all."
+        ),
     ] = None,
 ) -> "Tensor":
     """Compute the logarithm of the mel bands' power, floored at 1e-10.

@@ -19,18 +19,27 @@ def extract(
     waveform: "Tensor",
     *,
     n_fft: Annotated[
-        int, Field(ge=16, le=65536, description="samples of a window; also its FFT length")
+        int,
+        Field(
+            ge=16,
+            le=65536,
+            description="Length of a window in samples; also the length of its FFT.",
+        ),
     ] = 512,
     hop: Annotated[
-        int, Field(ge=1, le=65536, description="samples from one window to the next")
+        int, Field(ge=1, le=65536, description="Distance from one window to the next in samples.")
     ] = 353,
-    clamp: Annotated[bool, Field(description="cut the waveform off at full scale, ±1")] = True,
+    clamp: Annotated[bool, Field(description="Clip the waveform at full scale, ±1.")] = True,
     log_floor: Annotated[
-        float, Field(gt=0, le=1, description="added to the amplitude before the logarithm")
+        float,
+        Field(gt=0, le=1, description="Amplitude that is added before the logarithm is taken."),
     ] = 1e-7,
     size: Annotated[
         tuple[Side, Side] | None,
-        Field(description="resize to these rows (frequency) and columns (time); null keeps all"),
+        Field(
+            description="Rows (frequency) and columns (time) that a spectrogram is resized "
+            "to; null keeps all."
+        ),
     ] = (128, 128),
 ) -> "Tensor":
     """Compute ln(|S| + log_floor), S with a periodic Hann window and zeros beyond both ends.

@@ -21,24 +21,39 @@ def extract(
     videos: "Tensor",
     *,
     size: Annotated[
-        tuple[Side, Side], Field(description="rows and columns that the network will see")
+        tuple[Side, Side],
+        Field(description="Rows and columns in pixels that the network receives."),
     ] = (128, 128),
     margin: Annotated[
         Margin | tuple[Margin, Margin],
-        Field(description="extra pixels for crops: on every side, or above and beside"),
+        Field(
+            description="Extra pixels in which the training crops move: one number for "
+            "every side, or two, above and beside."
+        ),
     ] = 0,
     fit: Annotated[
-        Fit, Field(description="stretch: to the shape; cover: keep the shape, cut what is over")
+        Fit,
+        Field(
+            description="How an image is fitted to the size: stretch changes its shape, "
+            "cover keeps it and cuts off what is over."
+        ),
     ] = "stretch",
-    channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for red-green-blue")] = 3,
+    channels: Annotated[
+        Literal[1, 3], Field(description="Number of channels: 1 is grey, 3 is red, green and blue.")
+    ] = 3,
     pick: Annotated[
         Literal["middle", "random", "even"],
-        Field(description="which frames: around the middle, drawn by seed, or evenly spaced"),
+        Field(
+            description="Which frames are taken: middle is around the middle, random is "
+            "drawn by seed, even is evenly spaced."
+        ),
     ] = "random",
     frames: Annotated[
-        int, Field(ge=1, le=256, description="how many; more than 1 must be the model's time_steps")
+        int, Field(ge=1, le=256, description="Number of frames; 1, or the model's time_steps.")
     ] = 1,
-    pick_seed: Annotated[int, Field(ge=0, description="of the draw")] = 0,
+    pick_seed: Annotated[
+        int, Field(ge=0, description="Seed by which random frames are drawn.")
+    ] = 0,
 ) -> "Tensor":
     """Resize the frames that were read, each as the feature `image` does.
 

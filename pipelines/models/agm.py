@@ -60,7 +60,9 @@ class Model(nn.Module):
         audio_channels: int,
         visual_channels: int,
         width: Width = 64,
-        alpha: Annotated[float, Field(ge=0, le=10, description="strength of the modulation")] = 1.0,
+        alpha: Annotated[
+            float, Field(ge=0, le=10, description="Strength alpha of the gradient modulation.")
+        ] = 1.0,
     ) -> None:
         super().__init__()
         self.net = TwoResNets(

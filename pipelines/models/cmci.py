@@ -40,9 +40,19 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
-        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
+        time_steps: Annotated[
+            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
+        ] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
+        stages: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=6,
+                description="Number of stages of spiking patch splitting (SPS); each halves "
+                "height and width.",
+            ),
+        ] = 4,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()

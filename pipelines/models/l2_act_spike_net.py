@@ -31,15 +31,31 @@ from pipelines.snn.spike_count_head import (
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("stem", "head_current", "logit_scale", "count_target", "neuron")
 
-Width = Annotated[int, Field(ge=4, le=512, description="channels of the first stage; x8 at last")]
+Width = Annotated[
+    int,
+    Field(
+        ge=4,
+        le=512,
+        description="Number of channels of the first stage; the last has 8 times as many.",
+    ),
+]
 Stem = Annotated[
     Literal["3x3", "7x7"],
     Field(
-        description="first convolution: 3x3 as for CIFAR, or 7x7 by 2 and a pool as for ImageNet"
+        description="First convolution: 3x3 as for CIFAR, or 7x7 of stride 2 and a "
+        "pooling layer as for ImageNet."
     ),
 ]
-LifOrder = Annotated[Order, Field(description="which follows a convolution first (Table III)")]
-LifBeforeAdd = Annotated[bool, Field(description="fire also before the addition (Table III)")]
+LifOrder = Annotated[
+    Order,
+    Field(
+        description="Which layer follows a convolution first, the LIF or the batch norm "
+        "(Table III)."
+    ),
+]
+LifBeforeAdd = Annotated[
+    bool, Field(description="Put LIF neurons before the residual addition too (Table III).")
+]
 
 
 class VisualFeatures(nn.Module):

@@ -30,11 +30,20 @@ class Model(nn.Module):
         visual_channels: int,
         width: Width = 64,
         audio_rate: Annotated[
-            float, Field(ge=0, le=1000, description="audio's learning rate over the optimizer's")
+            float,
+            Field(
+                ge=0,
+                le=1000,
+                description="Learning rate of the audio network as a factor of the optimizer's.",
+            ),
         ] = 0.9,
         visual_rate: Annotated[
             float,
-            Field(ge=0, le=1000, description="the images' learning rate over the optimizer's"),
+            Field(
+                ge=0,
+                le=1000,
+                description="Learning rate of the visual network as a factor of the optimizer's.",
+            ),
         ] = 1.1,
     ) -> None:
         super().__init__()

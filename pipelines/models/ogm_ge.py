@@ -44,10 +44,23 @@ class Model(nn.Module):
         audio_channels: int,
         visual_channels: int,
         width: Width = 64,
-        alpha: Annotated[float, Field(ge=0, le=10, description="alpha of Eq. 10")] = 0.8,
-        noise: Annotated[bool, Field(description="add the Gaussian noise (GE)")] = True,
+        alpha: Annotated[
+            float,
+            Field(ge=0, le=10, description="Strength alpha of the gradient modulation (Eq. 10)."),
+        ] = 0.8,
+        noise: Annotated[
+            bool,
+            Field(
+                description="Add Gaussian noise to the gradients (generalisation enhancement, GE)."
+            ),
+        ] = True,
         modulated_steps: Annotated[
-            int | None, Field(ge=0, description="modulate the first steps only; null for all")
+            int | None,
+            Field(
+                ge=0,
+                description="Number of training steps in which gradients are modulated, from "
+                "the first; null is all.",
+            ),
         ] = None,
     ) -> None:
         super().__init__()

@@ -63,16 +63,28 @@ class Model(nn.Module):
         visual_channels: int,
         width: Width = 64,
         alpha: Annotated[
-            float, Field(ge=0, le=1000, description="weight of the prototypes' cross-entropy")
+            float,
+            Field(
+                ge=0,
+                le=1000,
+                description="Weight alpha of the cross-entropy on distances to prototypes.",
+            ),
         ] = 1.0,
         momentum: Annotated[
-            float, Field(ge=0, lt=1, description="share of a prototype that a step keeps")
+            float,
+            Field(
+                ge=0, lt=1, description="Share of a prototype that is kept when a step renews it."
+            ),
         ] = 0.9,
         entropy_weight: Annotated[
-            float, Field(ge=0, le=1000, description="weight of the better one's entropy")
+            float,
+            Field(ge=0, le=1000, description="Weight of the entropy term of the better modality."),
         ] = 0.1,
         entropy_steps: Annotated[
-            int, Field(ge=0, description="first steps, in which that entropy counts")
+            int,
+            Field(
+                ge=0, description="Number of training steps, from the first, with the entropy term."
+            ),
         ] = 1000,
     ) -> None:
         super().__init__()

@@ -84,34 +84,79 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
-        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
-        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
-        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
-        alpha: Annotated[float, Field(ge=0, le=100, description="fusion strength, Eq. 10")] = 1.5,
-        ccssa: Annotated[Which, Field(description="which attention makes the residual")] = "both",
+        time_steps: Annotated[
+            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
+        ] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
+        stages: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=6,
+                description="Number of stages of spiking patch splitting (SPS); each halves "
+                "height and width.",
+            ),
+        ] = 4,
+        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 16,
+        scale: Annotated[
+            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 7).")
+        ] = 0.25,
+        alpha: Annotated[
+            float,
+            Field(ge=0, le=100, description="Strength alpha of the cross-modal residual (Eq. 10)."),
+        ] = 1.5,
+        ccssa: Annotated[
+            Which,
+            Field(
+                description="Attention that makes the cross-modal residual: spatial, temporal, "
+                "both, or none for naive fusion."
+            ),
+        ] = "both",
         tcsa_layout: Annotated[
-            HeadLayout, Field(description="heads of the temporal attention")
+            HeadLayout,
+            Field(
+                description="How the temporal attention splits tokens into heads: per-head as "
+                "in the text, scrambled as in the public code."
+            ),
         ] = "per-head",
         reduce_single: Annotated[
-            bool, Field(description="Eqs 12-15 also for spatial or temporal alone")
+            bool,
+            Field(
+                description="Apply the reduction of Eqs 12-15 to spatial or temporal attention "
+                "alone too."
+            ),
         ] = True,
         self_attention: Annotated[
             Literal["never", "without-ccssa", "always"],
-            Field(description="SSA before fusion (Eq. 8); Eq. 10 puts CCSSA in its place"),
+            Field(
+                description="When each modality has spiking self-attention (SSA) before fusion "
+                "(Eq. 8); in Eq. 10 CCSSA takes its place."
+            ),
         ] = "without-ccssa",
         fusion: Annotated[
-            Literal["add", "concat"], Field(description="how the two branches meet")
+            Literal["add", "concat"],
+            Field(
+                description="How the two branches are fused: add by addition, concat by "
+                "concatenation."
+            ),
         ] = "add",
         sao: Annotated[
             Literal["none", "instance", "supervised", "per-positive"],
-            Field(description="alignment loss: none, Eq. 17, the authors' by label, or its mean"),
+            Field(
+                description="Alignment loss (SAO): none, instance is Eq. 17, supervised is the "
+                "public code's by label, per-positive its mean over positives."
+            ),
         ] = "instance",
-        sao_temperature: Annotated[float, Field(gt=0, le=100, description="tau of Eq. 17")] = 0.1,
-        sao_weight: Annotated[float, Field(ge=0, le=1000, description="weight in Eq. 18")] = 1.0,
+        sao_temperature: Annotated[
+            float,
+            Field(gt=0, le=100, description="Temperature tau of the alignment loss (Eq. 17)."),
+        ] = 0.1,
+        sao_weight: Annotated[
+            float, Field(ge=0, le=1000, description="Weight of the alignment loss (Eq. 18).")
+        ] = 1.0,
         sao_head: Annotated[
-            bool, Field(description="Linear + LIF on the residual before alpha")
+            bool,
+            Field(description="Put a linear layer and LIF neurons on the residual before alpha."),
         ] = False,
         tet: TetShare = None,
         neuron: LIFSettings = LIFSettings(),

@@ -54,17 +54,37 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
-        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
-        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
-        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
+        time_steps: Annotated[
+            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
+        ] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
+        stages: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=6,
+                description="Number of stages of spiking patch splitting (SPS); each halves "
+                "height and width.",
+            ),
+        ] = 4,
+        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 16,
+        scale: Annotated[
+            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 7).")
+        ] = 0.25,
         positions: Annotated[
             Literal["learned", "random", "none"],
-            Field(description="the table of relative positions that is added to Q K^T"),
+            Field(
+                description="Table of relative positions that is added to Q K^T: learned, "
+                "random (drawn anew at every call) or none."
+            ),
         ] = "learned",
         side: Annotated[
-            int, Field(ge=1, le=256, description="most rows and columns of tokens: H / 2^stages")
+            int,
+            Field(
+                ge=1,
+                le=256,
+                description="Largest number of rows and columns of tokens, H / 2^stages.",
+            ),
         ] = 8,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:

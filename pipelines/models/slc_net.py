@@ -83,16 +83,38 @@ class Model(nn.Module):
         *,
         classes: int,
         audio_channels: int,
-        blocks: Annotated[int, Field(ge=1, le=64, description="L, fusion blocks")] = 2,
-        embedding: Annotated[int, Field(ge=8, le=4096, description="E, token width")] = 128,
-        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 8,
+        blocks: Annotated[int, Field(ge=1, le=64, description="Number L of fusion blocks.")] = 2,
+        embedding: Annotated[int, Field(ge=8, le=4096, description="Width E of a token.")] = 128,
+        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 8,
         hidden_ratio: Annotated[
-            int, Field(ge=1, le=64, description="width between the two FC, over E")
+            int,
+            Field(
+                ge=1,
+                le=64,
+                description="Width between the two fully connected layers as a multiple of E.",
+            ),
         ] = 4,
-        bins: Annotated[int, Field(ge=1, le=4096, description="lags, and mel bands, a frame")] = 51,
-        doa_weight: Annotated[float, Field(ge=0, le=1, description="lambda of Eq. 19")] = 0.99,
+        bins: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=4096,
+                description="Number of lags, and of mel bands, in a frame of the input.",
+            ),
+        ] = 51,
+        doa_weight: Annotated[
+            float,
+            Field(
+                ge=0,
+                le=1,
+                description="Weight lambda of the azimuth's loss, beside the classes' (Eq. 19).",
+            ),
+        ] = 0.99,
         sigma_deg: Annotated[
-            float, Field(gt=0, le=180, description="width of the DoA target, Eq. 16")
+            float,
+            Field(
+                gt=0, le=180, description="Width sigma of the azimuth's target in degrees (Eq. 16)."
+            ),
         ] = 5.0,
     ) -> None:
         super().__init__()

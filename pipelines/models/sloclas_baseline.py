@@ -30,15 +30,29 @@ class Model(nn.Module):
         *,
         classes: int,
         audio_channels: int,
-        width: Annotated[int, Field(ge=8, le=8192, description="units of each layer")] = 1024,
-        dropout: Annotated[float, Field(ge=0, lt=1, description="after each ReLU")] = 0.2,
-        bins: Annotated[int, Field(ge=1, le=4096, description="lags, and mel bands, a frame")] = 51,
+        width: Annotated[
+            int, Field(ge=8, le=8192, description="Number of units of each layer.")
+        ] = 1024,
+        dropout: Annotated[
+            float, Field(ge=0, lt=1, description="Dropout probability after each ReLU.")
+        ] = 0.2,
+        bins: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=4096,
+                description="Number of lags, and of mel bands, in a frame of the input.",
+            ),
+        ] = 51,
         doa_weight: Annotated[
             float,
-            Field(ge=0, le=1, description="weight of the DoA loss; the classes' has the rest"),
+            Field(
+                ge=0, le=1, description="Weight of the azimuth's loss; the classes' has the rest."
+            ),
         ] = 0.99,
         sigma_deg: Annotated[
-            float, Field(gt=0, le=180, description="width of the DoA target")
+            float,
+            Field(gt=0, le=180, description="Width sigma of the azimuth's target in degrees."),
         ] = 5.0,
     ) -> None:
         super().__init__()

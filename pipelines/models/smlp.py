@@ -83,20 +83,28 @@ class Model(nn.Module):
         audio_channels: int,
         visual_channels: int,
         time_steps: TimeSteps = 8,
-        hidden: Annotated[int, Field(ge=1, le=65536, description="units of the MLP")] = 512,
+        hidden: Annotated[
+            int, Field(ge=1, le=65536, description="Number of hidden units of the MLP.")
+        ] = 512,
         projection: Annotated[
             Annotated[int, Field(ge=1, le=65536)] | None,
-            Field(description="width each modality is projected to before they meet; null: none"),
+            Field(
+                description="Width that each modality is projected to before fusion; null is no "
+                "projection."
+            ),
         ] = None,
-        l2: Annotated[bool, Field(description="normalise each modality's features")] = True,
+        l2: Annotated[
+            bool, Field(description="Normalise each modality's features to length 1.")
+        ] = True,
         correct_rate: Rate = 0.90,
         incorrect_rate: Rate = 0.10,
         count_target: Counted = "truncated",
         audio_branch: Annotated[
-            AudioBranch, Field(description="the audio network")
+            AudioBranch, Field(description="Settings of the audio network, as of `smlp-audio`.")
         ] = AudioBranch(),
         visual_branch: Annotated[
-            VisualBranch, Field(description="the visual network")
+            VisualBranch,
+            Field(description="Settings of the visual network, as of `l2-act-spike-net`."),
         ] = VisualBranch(),
         neuron: LeakySettings = LeakySettings(),
     ) -> None:

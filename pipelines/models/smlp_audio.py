@@ -32,11 +32,22 @@ ASSUMED = ("width", "frames", "dropout", "head_current", "logit_scale", "count_t
 
 NEURON = LeakySettings(surrogate="fast-sigmoid", slope=5.0)
 
-Width = Annotated[int, Field(ge=1, le=1024, description="channels of the first block, then x2")]
-Blocks = Annotated[int, Field(ge=1, le=6, description="Conv-BN-LIF-Pool blocks (Table III: 2)")]
-Pooling = Annotated[bool, Field(description="2x2 max-pooling after each block (Table III)")]
-Bands = Annotated[int, Field(ge=1, le=4096, description="mel bands, the input's height")]
-Frames = Annotated[int, Field(ge=1, le=65536, description="spectrogram frames, the input's width")]
+Width = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=1024,
+        description="Number of channels of the first block; each further one has twice as many.",
+    ),
+]
+Blocks = Annotated[
+    int, Field(ge=1, le=6, description="Number of Conv-BN-LIF-Pool blocks (Table III has 2 too).")
+]
+Pooling = Annotated[bool, Field(description="Put a 2x2 max-pooling after each block (Table III).")]
+Bands = Annotated[int, Field(ge=1, le=4096, description="Number of mel bands, the input's height.")]
+Frames = Annotated[
+    int, Field(ge=1, le=65536, description="Number of spectrogram frames, the input's width.")
+]
 
 
 class AudioFeatures(nn.Module):
@@ -105,7 +116,12 @@ class Model(nn.Module):
         bands: Bands = 64,
         frames: Frames = 431,
         dropout: Annotated[
-            float, Field(ge=0, lt=1, description="before the L2 layer (Table III: 0)")
+            float,
+            Field(
+                ge=0,
+                lt=1,
+                description="Dropout probability before the L2 layer (Table III has 0 too).",
+            ),
         ] = 0.5,
         l2: L2 = True,
         head_current: HeadCurrent = "averaged",

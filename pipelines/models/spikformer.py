@@ -27,11 +27,23 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int | None = None,
         visual_channels: int | None = None,
-        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="D, token width")] = 256,
-        stages: Annotated[int, Field(ge=1, le=6, description="SPS stages; each halves H, W")] = 4,
-        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 16,
-        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 7")] = 0.25,
+        time_steps: Annotated[
+            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
+        ] = 4,
+        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
+        stages: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=6,
+                description="Number of stages of spiking patch splitting (SPS); each halves "
+                "height and width.",
+            ),
+        ] = 4,
+        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 16,
+        scale: Annotated[
+            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 7).")
+        ] = 0.25,
         tet: TetShare = None,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:

@@ -104,26 +104,53 @@ class Model(nn.Module):
         *,
         classes: int,
         audio_channels: int,
-        time_steps: Annotated[int, Field(ge=1, le=256, description="T, simulation steps")] = 2,
-        blocks: Annotated[int, Field(ge=1, le=64, description="L, SHAF blocks")] = 2,
-        embedding: Annotated[int, Field(ge=8, le=4096, description="E, token width")] = 128,
-        heads: Annotated[int, Field(ge=1, le=256, description="attention heads")] = 8,
-        scale: Annotated[float, Field(gt=0, le=100, description="s of Eq. 9")] = 0.125,
+        time_steps: Annotated[
+            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
+        ] = 2,
+        blocks: Annotated[int, Field(ge=1, le=64, description="Number L of SHAF blocks.")] = 2,
+        embedding: Annotated[int, Field(ge=8, le=4096, description="Width E of a token.")] = 128,
+        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 8,
+        scale: Annotated[
+            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 9).")
+        ] = 0.125,
         hidden_ratio: Annotated[
-            int, Field(ge=1, le=64, description="width between the two FLS, over E")
+            int,
+            Field(ge=1, le=64, description="Width between the two FLS layers as a multiple of E."),
         ] = 4,
-        norm: Annotated[TokenNorm, Field(description="norm before each FC (Table 4)")] = "dsln",
+        norm: Annotated[
+            TokenNorm, Field(description="Norm before each fully connected layer (Table 4).")
+        ] = "dsln",
         variance_frames: Annotated[
             Annotated[int, Field(ge=1, le=65536)] | None,
-            Field(description="frames with a DSLN variance each; null: one for all frames"),
+            Field(
+                description="Number of frames that have a DSLN variance each; null is one "
+                "variance for all frames."
+            ),
         ] = None,
-        bins: Annotated[int, Field(ge=1, le=4096, description="lags, and mel bands, a frame")] = 51,
+        bins: Annotated[
+            int,
+            Field(
+                ge=1,
+                le=4096,
+                description="Number of lags, and of mel bands, in a frame of the input.",
+            ),
+        ] = 51,
         attention_threshold: Annotated[
-            float, Field(gt=0, le=100, description="firing threshold after Q K^T V s")
+            float, Field(gt=0, le=100, description="Firing threshold of the neurons on Q K^T V s.")
         ] = 1.0,
-        doa_weight: Annotated[float, Field(ge=0, le=1, description="lambda of Eq. 19")] = 0.99,
+        doa_weight: Annotated[
+            float,
+            Field(
+                ge=0,
+                le=1,
+                description="Weight lambda of the azimuth's loss, beside the classes' (Eq. 19).",
+            ),
+        ] = 0.99,
         sigma_deg: Annotated[
-            float, Field(gt=0, le=180, description="width of the DoA target, Eq. 16")
+            float,
+            Field(
+                gt=0, le=180, description="Width sigma of the azimuth's target in degrees (Eq. 16)."
+            ),
         ] = 5.0,
         neuron: ArcTanLIFSettings = ArcTanLIFSettings(),
     ) -> None:

@@ -20,10 +20,15 @@ Decibels = Annotated[float, Field(ge=-200, le=200)]
 class SnrRange(Section):
     """Signal-to-noise ratios in dB from start to stop, both in it."""
 
-    start: Decibels = Field(default=0.0, description="First ratio in dB.")
-    stop: Decibels = Field(default=30.0, description="Last ratio in dB, where the steps meet it.")
+    start: Decibels = Field(default=0.0, description="First signal-to-noise ratio in dB.")
+    stop: Decibels = Field(
+        default=30.0, description="Last signal-to-noise ratio in dB, where the steps meet it."
+    )
     step: float = Field(
-        default=5.0, ge=0.001, le=400, description="Distance in dB between two ratios."
+        default=5.0,
+        ge=0.001,
+        le=400,
+        description="Distance between two signal-to-noise ratios in dB.",
     )
 
     @model_validator(mode="after")
@@ -65,30 +70,35 @@ class Noise(Section):
     """Noise on the input in evaluation (S-CMRL Eq. 19)."""
 
     snr_db: SnrRange = Field(
-        default=SnrRange(), description="Ratios in dB, besides the clean point."
+        default=SnrRange(), description="Signal-to-noise ratios in dB, besides the clean point."
     )
     modality: Literal["audio", "visual", "both"] = Field(
-        default="both", description="Which input gets the noise."
+        default="both", description="Input that gets the noise."
     )
     power: Literal["sample", "batch"] = Field(
-        default="sample", description="What the signal's power is measured over."
+        default="sample",
+        description="Over what the signal's power is measured: each sample, or a whole batch.",
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the noise.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Seed of the noise, beside each clip's own."
+    )
 
 
 class EventNoise(Section):
     """Noise on recordings of events in evaluation; levels from start to stop, both in it."""
 
     kind: Literal["drop", "rate"] = Field(
-        description="drop: a share of the events is lost; rate: events are added at random."
+        description="Kind of noise: drop loses a share of the events, rate adds events at random."
     )
     start: float = Field(ge=0, le=1e6, description="First level.")
     stop: float = Field(ge=0, le=1e6, description="Last level, where the steps meet it.")
     step: float = Field(ge=1e-6, le=1e6, description="Distance between two levels.")
     modality: Literal["audio", "visual", "both"] = Field(
-        default="both", description="Which input gets the noise, where it is made of events."
+        default="both", description="Input that gets the noise, where it is made of events."
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="Seed of the noise.")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Seed of the noise, beside each clip's own."
+    )
 
     @property
     def unit(self) -> str:

@@ -11,17 +11,21 @@ from pipelines.recipe.settings_from_signature import Section
 
 Pixels = Annotated[int, Field(ge=8, le=1024)]
 Normalise = Literal["training", "none"]
-NORMALISE = "Scale to mean 0 and sd 1: by each channel's of the training clips, or not at all."
+NORMALISE = (
+    "Scale of the input: training gives each channel of the training clips mean 0 and sd 1, "
+    "none keeps it."
+)
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataInput(Section):
     """Which clips."""
 
-    dataset: str = Field(description="Name of a dataset, as `avsnn ls datasets` lists it.")
+    dataset: str = Field(description="Name of a data set, as `avsnn ls datasets` lists it.")
     max_excluded_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
         default=None,
-        description="Share of the clips that may be unusable, in no key; null: the data set's own.",
+        description="Share of the clips that may be unusable before prepare stops (in "
+        "no key); null is the data set's own.",
     )
 
 
@@ -60,12 +64,14 @@ class VisualInput(Section):
     )
     crop: Literal["none", "random", "resized", "resized-antialiased"] = Field(
         default="none",
-        description="Random crop of the training images: of fixed size, or of random size and "
-        "shape, resized plainly or as torchvision's RandomResizedCrop.",
+        description="Crop of the training images: random is of fixed size, resized of "
+        "random size and shape without antialiasing, resized-antialiased is "
+        "torchvision's RandomResizedCrop.",
     )
     flip: bool = Field(default=False, description="Mirror half of the training images.")
     normalise: Literal["training", "none", "imagenet"] = Field(
-        default="training", description=f"{NORMALISE} imagenet: by ImageNet's, in colour."
+        default="training",
+        description=f"{NORMALISE[:-1]}, imagenet takes ImageNet's mean and sd (colour).",
     )
 
 
@@ -74,14 +80,17 @@ class ModelInput(Section):
 
     name: str = Field(description="Name of a model, as `avsnn ls models` lists it.")
     preset: str = Field(
-        default="paper", description="Named settings that lie under those written here."
+        default="paper",
+        description="Name of a set of values that apply where the recipe writes none.",
     )
 
 
 class Optimizer(Section):
     """How the weights move."""
 
-    name: Literal["adam", "adamw", "sgd"] = Field(default="adam", description="Update rule.")
+    name: Literal["adam", "adamw", "sgd"] = Field(
+        default="adam", description="Update rule of the weights."
+    )
     lr: float = Field(gt=0, le=10, description="Learning rate after warm-up.")
     weight_decay: float = Field(default=0.0, ge=0, description="Weight decay of the update rule.")
     betas: tuple[Beta, Beta] = Field(
@@ -96,7 +105,9 @@ class Schedule(Section):
     name: Literal["constant", "cosine", "step"] = Field(
         default="constant", description="Shape of the learning rate after warm-up."
     )
-    warmup_epochs: float = Field(default=0.0, ge=0, description="Length of the linear warm-up.")
+    warmup_epochs: float = Field(
+        default=0.0, ge=0, description="Length of the linear warm-up in epochs."
+    )
     warmup_lr: float = Field(
         default=1e-6, ge=0, description="Learning rate that warm-up starts at."
     )
@@ -104,7 +115,11 @@ class Schedule(Section):
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(), description="Epochs after which step multiplies the learning rate by gamma."
     )
-    gamma: float = Field(default=0.1, gt=0, description="Factor of step at each milestone.")
+    gamma: float = Field(
+        default=0.1,
+        gt=0,
+        description="Factor that step multiplies the learning rate by at each milestone.",
+    )
 
     @field_validator("milestones")
     @classmethod
@@ -121,10 +136,11 @@ class Augment(Section):
         default=0.0, ge=0, le=0.5, description="Largest shift in time, as a share of the clip."
     )
     noise_snr_db: tuple[Decibels, Decibels] | None = Field(
-        default=None, description="Range in dB that white noise is drawn from; null for none."
+        default=None,
+        description="Range in dB that the ratio of white noise is drawn from; null is no noise.",
     )
     noise_probability: float = Field(
-        default=0.5, ge=0, le=1, description="Share of the samples that get that noise."
+        default=0.5, ge=0, le=1, description="Share of the training clips that get that noise."
     )
 
     @field_validator("noise_snr_db")
@@ -138,42 +154,48 @@ class Augment(Section):
 class Train(Section):
     """How the network is trained."""
 
-    epochs: int = Field(ge=1, le=100_000, description="Passes over the training clips.")
-    batch_size: int = Field(ge=1, le=65_536, description="Clips in one step.")
-    optimizer: Optimizer = Field(description="How the weights move.")
+    epochs: int = Field(ge=1, le=100_000, description="Number of passes over the training clips.")
+    batch_size: int = Field(ge=1, le=65_536, description="Number of clips in one training step.")
+    optimizer: Optimizer = Field(description="Update rule of the weights and its learning rate.")
     schedule: Schedule = Field(
         default=Schedule(), description="How the learning rate changes over the epochs."
     )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="Share of the target spread over all classes."
+        default=0.0, ge=0, lt=1, description="Share of the target that is spread over all classes."
     )
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Largest norm of the gradient; null for no limit."
+        default=None,
+        description="Largest norm of the gradient, above which it is scaled down; null "
+        "is no limit.",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="fp32",
-        description="Number format of the forward pass; auto: bfloat16 where it is fast, so that "
-        "figures depend on the processor.",
+        description="Number format of the forward pass; auto is bfloat16 where it is "
+        "fast, so that figures depend on the processor.",
     )
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field(
-        default="auto", description="Layout of images in memory."
+        default="auto", description="Layout of images in memory; auto is channels_last."
     )
     data_on_device: Literal["auto", "yes", "no"] = Field(
-        default="auto", description="Keep the whole cache in device memory."
+        default="auto",
+        description="Keep the split in device memory; auto does where it takes less "
+        "than 40 % of what is free.",
     )
     select: Literal["best-validation", "lowest-loss", "last"] = Field(
         default="best-validation",
-        description="Which epoch is evaluated: by accuracy on validation, by what is learned "
-        "there (azimuths too), or the last.",
+        description="Epoch that is evaluated: best-validation by accuracy on the "
+        "validation clips, lowest-loss by the loss there (azimuths too), or "
+        "the last.",
     )
     augment: Augment = Field(
-        default=Augment(), description="What is varied in training and never in evaluation."
+        default=Augment(), description="Variation of the training clips, never of the others."
     )
     deterministic: bool = Field(
-        default=True, description="Use only algorithms that repeat bit by bit."
+        default=True, description="Use only algorithms that give the same bits every time."
     )
     start_from: tuple[Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")], ...] = Field(
-        default=(), description="Trained runs, by their whole names, whose weights it begins with."
+        default=(),
+        description="Trained runs, by their whole names, whose weights this training begins with.",
     )
     freeze: tuple[Annotated[str, Field(pattern=r"^\w[\w.]*$")], ...] = Field(
         default=(), description="Parts of the network that keep their weights, such as audio."
@@ -192,11 +214,14 @@ class Runtime(Section):
 
     num_workers: Annotated[int, Field(ge=0, le=256)] | None = Field(
         default=None,
-        description="Threads that decode, processes that load; null: a core each, none.",
+        description="Number of threads that decode and of processes that load; null is "
+        "one thread for each core and no process.",
     )
-    device: str = Field(default="auto", description="One of auto, cpu, cuda and cuda:N.")
+    device: str = Field(
+        default="auto", description="Device to compute on: auto, cpu, cuda or cuda:N."
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None, description="CPU threads of torch; null for its own choice."
+        default=None, description="Number of CPU threads of torch; null is its own choice."
     )
 
     @field_validator("device")
@@ -210,12 +235,12 @@ class Runtime(Section):
 class Published(Section):
     """What a paper says that this recipe gives; compared with, never trained on."""
 
-    accuracy_percent: float = Field(ge=0, le=100, description="The paper's test accuracy in %.")
+    accuracy_percent: float = Field(ge=0, le=100, description="Test accuracy in the paper in %.")
     n: int | None = Field(
-        default=None, ge=1, description="The paper's number of test clips; null if not known."
+        default=None, ge=1, description="Number of test clips in the paper; null is not known."
     )
     protocol: str = Field(description="How the paper split and selected, in a few words.")
-    source: str = Field(description="The paper and its table.")
+    source: str = Field(description="Paper and table that the figure is from.")
 
 
 class RecipeFile(Section):
@@ -223,11 +248,24 @@ class RecipeFile(Section):
 
     version: Literal[1] = Field(description="Version of the recipe format.")
     seed: int = Field(ge=0, lt=2**31, description="Seed of weights, order and augmentation.")
-    data: DataInput = Field(description="Which clips.")
-    audio: AudioInput | None = Field(default=None, description="What the audio becomes.")
-    visual: VisualInput | None = Field(default=None, description="What the image becomes.")
-    model: ModelInput = Field(description="Which network.")
+    data: DataInput = Field(description="Data set, protocol and what else chooses the clips.")
+    audio: AudioInput | None = Field(
+        default=None,
+        description="Feature and shape of the audio input; without it the network has none.",
+    )
+    visual: VisualInput | None = Field(
+        default=None,
+        description="Feature and shape of the visual input; without it the network has none.",
+    )
+    model: ModelInput = Field(description="Network, preset and its own settings.")
     train: Train = Field(description="How the network is trained.")
-    noise: Noise = Field(default=Noise(), description="Noise on the input in evaluation.")
-    published: Published | None = Field(default=None, description="What the paper reports.")
-    runtime: Runtime = Field(default=Runtime(), description="Where and how fast it runs.")
+    noise: Noise = Field(
+        default=Noise(), description="Noise that is put on the test clips in the noise sweep."
+    )
+    published: Published | None = Field(
+        default=None, description="Figure of a paper that is compared with, never trained on."
+    )
+    runtime: Runtime = Field(
+        default=Runtime(),
+        description="Device, threads and processes; in no key, for they must not change a result.",
+    )

@@ -29,12 +29,16 @@ class ArcTanLIF(LIF):
 class ArcTanLIFSettings(Section):
     """The LIF neurons, the same in every layer."""
 
-    tau: Annotated[float, Field(gt=1, le=1000, description="membrane time constant, steps")] = 2.0
-    v_threshold: Annotated[float, Field(gt=0, le=100, description="firing threshold")] = 1.0
-    surrogate_alpha: Annotated[
-        float, Field(gt=0, le=100, description="slope of the arctan surrogate")
+    tau: Annotated[
+        float, Field(gt=1, le=1000, description="Membrane time constant tau in time steps.")
     ] = 2.0
-    detach_reset: Annotated[bool, Field(description="leave the reset out of the gradient")] = False
+    v_threshold: Annotated[
+        float, Field(gt=0, le=100, description="Firing threshold of the membrane.")
+    ] = 1.0
+    surrogate_alpha: Annotated[
+        float, Field(gt=0, le=100, description="Slope alpha of the arctan surrogate gradient.")
+    ] = 2.0
+    detach_reset: Annotated[bool, Field(description="Leave the reset out of the gradient.")] = False
 
     def factory(self, time_steps: int) -> "partial[ArcTanLIF]":
         """Return what makes the neurons of one layer."""

@@ -81,23 +81,41 @@ class Leaky(nn.Module):
 
 
 class LeakySettings(Section):
-    """The leaky neurons of a network, the same in every layer: a recipe's `neuron:`."""
+    """The leaky neurons of a network, the same in every layer."""
 
-    beta: Annotated[float, Field(ge=0, le=1, description="membrane left a step later")] = 0.95
-    v_threshold: Annotated[float, Field(gt=0, le=100, description="firing threshold")] = 1.0
+    beta: Annotated[
+        float,
+        Field(ge=0, le=1, description="Share beta of the membrane that is left a time step later."),
+    ] = 0.95
+    v_threshold: Annotated[
+        float, Field(gt=0, le=100, description="Firing threshold of the membrane.")
+    ] = 1.0
     reset: Annotated[
-        Reset, Field(description="subtract: by the threshold; zero: to rest")
-    ] = "subtract"  # fmt: skip
-    reset_delay: Annotated[bool, Field(description="subtract after the next step's leak")] = True
+        Reset,
+        Field(description="What a spike does: subtract takes the threshold away, zero all."),
+    ] = "subtract"
+    reset_delay: Annotated[
+        bool,
+        Field(
+            description="Reset after the leak of the next time step (snnTorch) and not before it."
+        ),
+    ] = True
     fires_at_threshold: Annotated[
-        bool, Field(description="a membrane at the threshold fires (spikingjelly)")
+        bool, Field(description="Fire at the threshold too (spikingjelly), not only above it.")
     ] = False
-    detach_reset: Annotated[bool, Field(description="leave the reset out of the gradient")] = True
+    detach_reset: Annotated[bool, Field(description="Leave the reset out of the gradient.")] = True
     surrogate: Annotated[
-        Surrogate, Field(description="what stands in for the derivative of the step")
+        Surrogate,
+        Field(description="Surrogate gradient in place of the step function's derivative."),
     ] = "atan"
     slope: Annotated[
-        float, Field(gt=0, le=100, description="a of atan (Eq. 18), or k of fast-sigmoid (Eq. 21)")
+        float,
+        Field(
+            gt=0,
+            le=100,
+            description="Slope of the surrogate gradient: a of atan (Eq. 18), k of "
+            "fast-sigmoid (Eq. 21).",
+        ),
     ] = 2.0
 
     def factory(self, time_steps: int) -> "partial[Leaky]":

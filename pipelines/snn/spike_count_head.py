@@ -11,16 +11,35 @@ from pipelines.ann.output import Output
 from pipelines.snn.count_loss import CountTarget
 from pipelines.snn.snntorch_leaky import Leaky
 
-TimeSteps = Annotated[int, Field(ge=1, le=256, description="T, simulation steps")]
-L2 = Annotated[bool, Field(description="L2 layer (Eqs 11-13); no: a linear layer with a bias")]
+TimeSteps = Annotated[int, Field(ge=1, le=256, description="Number of simulation time steps T.")]
+L2 = Annotated[
+    bool, Field(description="Use the L2 layer (Eqs 11-13); false is a linear layer with a bias.")
+]
 HeadCurrent = Annotated[
     Literal["averaged", "per-step"],
-    Field(description="what the last neurons get: the averaged logit T times, or each step's own"),
+    Field(
+        description="Input of the output neurons: averaged gives the mean logit at each "
+        "of T steps, per-step each step's own."
+    ),
 ]
-LogitScale = Annotated[float, Field(gt=0, le=1000, description="times the cosine; 1 as Eq. 13")]
-Rate = Annotated[float, Field(ge=0, le=1, description="firing rate wanted of a class's neuron")]
+LogitScale = Annotated[
+    float, Field(gt=0, le=1000, description="Factor of the cosine; 1 is Eq. 13.")
+]
+Rate = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="Target firing rate of output neurons: correct_rate is the labelled "
+        "class's, incorrect_rate the others'.",
+    ),
+]
 Counted = Annotated[
-    CountTarget, Field(description="T times a rate: cut to whole spikes (snnTorch), or exact")
+    CountTarget,
+    Field(
+        description="Target spike count, T times a rate: truncated to whole spikes as "
+        "in snnTorch, or exact."
+    ),
 ]
 
 
