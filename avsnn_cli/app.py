@@ -64,12 +64,21 @@ def ls(
 
 
 @app.command()
-def show(recipe: RecipeName, set_: Set = None, json: Json = False) -> None:
-    """Print a recipe with every default; marks what no paper gives."""
-    from avsnn_cli import recipes
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A recipe, else a model, a data set or a feature."),
+    ],
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Explain each value: a sentence, and what it takes.")
+    ] = False,
+    set_: Set = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Print a recipe with every default, or describe what it names."""
+    from avsnn_cli.describe import shown
 
-    resolved, text = recipes.shown(recipe, set_ or ())
-    emit(resolved, json, text)
+    data, text = shown(name, set_ or (), explain=describe)
+    emit(data, json, text)
 
 
 @app.command()

@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipelines import registry
 from pipelines.disk import store
 from pipelines.disk.paths import check_target, user_path
 from pipelines.errors import MachineError, RecipeError
 from pipelines.recipe import recipe as recipes
+from pipelines.recipe.recipe import Recipe
 
 
-def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Return a recipe resolved, as data and as YAML in which assumed values are marked."""
-    recipe = recipes.load(recipes.find(name), settings)
+def marked_yaml(recipe: Recipe) -> str:
+    """Write a resolved recipe as YAML in which assumed values are marked."""
     assumed = getattr(registry.load("model", recipe.model.name), "ASSUMED", ())
     lines, section = [], ""
     for line in recipe.to_yaml().splitlines():
@@ -23,7 +22,7 @@ def shown(name: str, settings: Sequence[str]) -> tuple[dict[str, Any], str]:
         direct = line.startswith("  ") and not line.startswith("   ")
         marked = section == "model" and direct and key in assumed
         lines.append(f"{line}  # assumed: the paper does not give it" if marked else line)
-    return recipe.resolved(), "\n".join(lines)
+    return "\n".join(lines)
 
 
 def copy(name: str, destination: str, *, force: bool) -> Path:
