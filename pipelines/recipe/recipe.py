@@ -30,7 +30,16 @@ from pipelines.recipe.schema import (
 from pipelines.recipe.schema_messages import faults_of
 from pipelines.recipe.yaml_reader import dump, scan
 
-__all__ = ["Recipe", "SnrRange", "bundled_names", "by_path", "find", "load", "parse_range"]
+__all__ = [
+    "Recipe",
+    "SnrRange",
+    "bundled_names",
+    "by_path",
+    "find",
+    "load",
+    "name_of",
+    "parse_range",
+]
 
 LONGEST_NAME = 180  # a file's has 255 bytes; a run's key and what is written beside it are in them
 SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "published", "runtime")
@@ -95,7 +104,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
     if faults:
         raise RecipeError(render(document, faults))
     values = {name: getattr(checked, name) for name in ("version", "seed", *SECTIONS)}
-    return Recipe(name=_name(path), path=path, **values)
+    return Recipe(name=name_of(path), path=path, **values)
 
 
 def _name_fault(path: Path) -> str:
@@ -149,7 +158,8 @@ def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Faul
     return [fault_at(document, ("audio", "size"), text)] if text else []
 
 
-def _name(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """Return what a recipe is called: a bundled one with its folder, a file by its stem."""
     folder = registry.bundled("recipes").resolve()
     if path.resolve().is_relative_to(folder):
         return path.resolve().relative_to(folder).with_suffix("").as_posix()

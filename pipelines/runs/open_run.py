@@ -10,12 +10,14 @@ from pipelines.recipe import recipe as recipes
 from pipelines.recipe.messages import show
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, run_order, schemas
+from pipelines.runs.recipe_runs import refuse_recipe
 
 
 def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, Path]:
     """Find a run by folder, name or beginning of a name; None is the one trained last.
 
-    settings: overrides such as "runtime.device=cpu". Raises DataError if there is none or several.
+    settings: overrides such as "runtime.device=cpu". Raises DataError if there is none or several,
+    UsageError with the runs of a recipe for the name of one.
     """
     runs = store.home() / "runs"
     if name is None:
@@ -32,6 +34,7 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
         ]  # fmt: skip
         if not matches:
             _refuse_lost(runs, Path(name).name)
+            refuse_recipe(name)
             raise DataError(f"no run {show(name)}", "avsnn ls runs")
         if len(matches) > 1:
             found = ", ".join(path.name for path in matches)
