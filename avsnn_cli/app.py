@@ -56,10 +56,13 @@ def ls(
         str | None,
         typer.Argument(metavar="datasets|features|models|recipes|runs", help="What to list."),
     ] = None,
+    paper: Annotated[
+        str | None, typer.Option("--paper", metavar="NAME", help="A paper's recipes, by table.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List datasets, features, models, recipes and runs."""
-    found = listing.everything(kind)
+    found = listing.everything(kind) if paper is None else listing.of_paper(kind, paper)
     emit(found, json, listing.as_text(found), f"no {kind} yet")
 
 

@@ -56,12 +56,28 @@ def recipes() -> Rows:
     """List the bundled recipes with their first comment line."""
     from pipelines.recipe.recipe import bundled_names
 
-    rows = []
-    for name in bundled_names():
-        path = registry.bundled("recipes") / f"{name}.yaml"
-        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
-        rows.append({"recipe": name, "what": first.removeprefix("#").split("  ")[0].strip()})
-    return rows
+    return [{"recipe": name, "what": _heading(name)} for name in bundled_names()]
+
+
+def of_paper(kind: str | None, paper: str) -> dict[str, Rows]:
+    """List the recipes of a paper by its tables; one that is in two tables stands in both.
+
+    Raises UsageError for another kind of thing, and for a paper that no recipe names.
+    """
+    from pipelines.recipe_papers import by_table
+
+    if kind not in (None, "recipes"):
+        raise UsageError(f"--paper is for recipes, not for {kind}", "avsnn ls recipes --paper NAME")
+    rows = [
+        {"table": table, "recipe": name, "what": _heading(name)} for table, name in by_table(paper)
+    ]
+    return {"recipes": rows}
+
+
+def _heading(name: str) -> str:
+    path = registry.bundled("recipes") / f"{name}.yaml"
+    first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").split("  ")[0].strip()
 
 
 def runs() -> Rows:

@@ -169,3 +169,14 @@ def test_validate_takes_what_the_broken_recipes_were_made_from(avsnn, tmp_path, 
     monkeypatch.setattr(registry, "load", of_the_test)
     (tmp_path / "recipe.yaml").write_text(GOOD)
     assert avsnn("validate", tmp_path / "recipe.yaml") == (0, "1 valid\n", "")
+
+
+def test_ls_lists_the_recipes_of_a_paper_by_table(avsnn):
+    (rows,) = json.loads(avsnn("ls", "recipes", "--paper", "s-cmrl", "--json").out).values()
+    assert list(rows[0]) == ["table", "recipe", "what"]
+    of_table_4 = [row["recipe"] for row in rows if row["table"] == "Table IV"]
+    assert "crema_d/spikformer_audio_paper" in of_table_4 and len(of_table_4) == 12
+    assert avsnn("ls", "--paper", "s-cmrl").out == avsnn("ls", "recipes", "--paper", "s-cmrl").out
+    said = avsnn("ls", "runs", "--paper", "s-cmrl")
+    assert (said.code, said.first) == (2, "error: --paper is for recipes, not for runs")
+    assert avsnn("ls", "recipes", "--paper", "smpl").err.endswith("hint:  did you mean smlp?\n")
