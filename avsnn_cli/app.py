@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from avsnn_cli import listing
+from avsnn_cli import completion, listing
 from avsnn_cli.options import (
     Device,
     DryRun,
@@ -54,13 +54,20 @@ def common(
 def ls(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="datasets|features|models|recipes|runs", help="What to list."),
+        typer.Argument(
+            metavar="datasets|features|models|recipes|runs", help="What to list.",
+            autocompletion=completion.topics,
+        ),
     ] = None,
     paper: Annotated[
-        str | None, typer.Option("--paper", metavar="NAME", help="A paper's recipes, by table.")
+        str | None,
+        typer.Option(
+            "--paper", metavar="NAME", help="A paper's recipes, by table.",
+            autocompletion=completion.papers,
+        ),
     ] = None,
     json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """List datasets, features, models, recipes and runs."""
     found = listing.everything(kind) if paper is None else listing.of_paper(kind, paper)
     emit(found, json, listing.as_text(found), f"no {kind} yet")
@@ -70,7 +77,10 @@ def ls(
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A recipe, else a model, a data set or a feature."),
+        typer.Argument(
+            metavar="NAME", help="A recipe, else a model, a data set or a feature.",
+            autocompletion=completion.shown,
+        ),
     ],
     describe: Annotated[
         bool, typer.Option("--describe", help="Explain each value: a sentence, and what it takes.")
@@ -95,8 +105,10 @@ def cp(recipe: RecipeName, destination: Annotated[str, typer.Argument(metavar="D
 
 @app.command()
 def validate(
-    recipe: Annotated[list[str], typer.Argument(metavar="RECIPE...")], set_: Set = None,
-    json: Json = False,
+    recipe: Annotated[
+        list[str], typer.Argument(metavar="RECIPE...", autocompletion=completion.recipes)
+    ],
+    set_: Set = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Check recipes; all faults of all files at once."""
     from avsnn_cli import recipes
@@ -110,7 +122,7 @@ def validate(
 
 @app.command()
 def download(
-    dataset: str,
+    dataset: Annotated[str, typer.Argument(autocompletion=completion.datasets)],
     check: Annotated[bool, typer.Option("--check", help="Verify what is on disk.")] = False,
     from_: From = None, dry_run: DryRun = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
@@ -124,7 +136,9 @@ def download(
 
 @app.command()
 def prepare(
-    what: Annotated[str, typer.Argument(metavar="DATASET|RECIPE")],
+    what: Annotated[
+        str, typer.Argument(metavar="DATASET|RECIPE", autocompletion=completion.prepared)
+    ],
     set_: Set = None, device: Device = None, from_: From = None, dry_run: DryRun = False,
     force: Force = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
@@ -221,7 +235,10 @@ def energy(
 def explain(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Trained runs, side by side; else the last one."),
+        typer.Argument(
+            metavar="RUN", help="Trained runs, side by side; else the last one.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     device: Device = None, force: Force = False, quiet: Quiet = False, json: Json = False,
 ) -> None:  # fmt: skip
@@ -297,7 +314,12 @@ def run_(
 
 @app.command()
 def sweep(
-    recipe: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="One system or more.")],
+    recipe: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE...", help="One system or more.", autocompletion=completion.recipes
+        ),
+    ],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="A.B=V1,V2,...", help="Values to try; all combinations."),
@@ -332,7 +354,12 @@ def sweep(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN|SWEEP...", help="Evaluated runs.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN|SWEEP...", help="Evaluated runs.", autocompletion=completion.compared
+        ),
+    ],
     style: Annotated[
         str, typer.Option("--format", metavar="table|markdown|latex|csv", help="How to write it.")
     ] = "table",
@@ -348,7 +375,12 @@ def compare(
 
 @app.command()
 def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN|SWEEP...", help="Evaluated runs.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN|SWEEP...", help="Evaluated runs.", autocompletion=completion.compared
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(parser=user_path, metavar="FILE", help="Where to; else reports/ of the home."),

@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from avsnn_cli import screen
 from pipelines import device as machine
@@ -15,6 +16,9 @@ from pipelines import registry
 from pipelines.disk import store
 from pipelines.disk.look import one_look
 from pipelines.errors import AvsnnError, MachineError, RecipeError, Terminated
+
+if TYPE_CHECKING:
+    import typer
 
 OWN = ("avsnn_cli", "pipelines")
 MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,
@@ -52,9 +56,9 @@ def _run(arguments: list[str]) -> int:
     from avsnn_cli import limits
     from avsnn_cli.app import app
 
-    limits.watch()
     if "_AVSNN_COMPLETE" in os.environ:
-        app(prog_name="avsnn")
+        _complete(app)
+    limits.watch()
     command = typer.main.get_command(app)
     try:
         with one_look(), command.make_context("avsnn", arguments) as context:
@@ -64,6 +68,17 @@ def _run(arguments: list[str]) -> int:
     finally:
         sys.stdout.flush()
     return 0
+
+
+def _complete(app: "typer.Typer") -> None:
+    """Answer a shell that completes a line; what goes wrong is no text in that line."""
+    from avsnn_cli import completion
+
+    completion.silent()
+    try:
+        app(prog_name="avsnn")
+    except Exception:
+        sys.exit(0)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

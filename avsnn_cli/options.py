@@ -6,13 +6,23 @@ from typing import Annotated
 
 import typer
 
+from avsnn_cli import completion
 from pipelines.disk.paths import user_path
 from pipelines.errors import UsageError
 
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A YAML file or a bundled name.")]
-RunName = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="A run's folder or name; else the last one.")
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="A YAML file or a bundled name.", autocompletion=completion.recipes
+    ),
 ]
+RunName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN", help="A run's folder or name; else the last one.",
+        autocompletion=completion.runs,
+    ),
+]  # fmt: skip
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),

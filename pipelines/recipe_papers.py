@@ -42,21 +42,29 @@ def place_of(path: Path) -> Place:
     return Place(match["paper"] or "", tuple((match["tables"] or "").split(", ")[1:]))
 
 
+def papers() -> list[str]:
+    """List the papers that recipes name, sorted."""
+    return sorted({place.paper for place in _places().values()} - {""})
+
+
 def by_table(paper: str) -> list[tuple[str, str]]:
     """List a paper's tables with the recipes of each: [("Table I", "crema_d/s_cmrl_paper"), …].
 
     Raises UsageError with the nearest name for a paper that no recipe names.
     """
-    folder = registry.bundled("recipes")
-    places = {name: place_of(folder / f"{name}.yaml") for name in bundled_names()}
-    papers = sorted({place.paper for place in places.values()} - {""})
-    if paper not in papers:
-        raise UsageError(f"--paper {paper}: no recipe is of it", registry.closest(paper, papers))
+    places, known = _places(), papers()
+    if paper not in known:
+        raise UsageError(f"--paper {paper}: no recipe is of it", registry.closest(paper, known))
     rows = [
         (table, name) for name, place in places.items() if place.paper == paper
         for table in place.tables
     ]  # fmt: skip
     return sorted(rows, key=lambda row: (_number(row[0]), row[1]))
+
+
+def _places() -> dict[str, Place]:
+    folder = registry.bundled("recipes")
+    return {name: place_of(folder / f"{name}.yaml") for name in bundled_names()}
 
 
 def _number(table: str) -> int:
