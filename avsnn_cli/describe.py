@@ -4,13 +4,14 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipelines import catalogue, registry
+from avsnn_cli import catalogue
+from pipelines import registry
 from pipelines.errors import RecipeError, UsageError
 from pipelines.recipe import recipe as recipes
+from pipelines.recipe.described_settings import Setting, settings_of
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.schema import RecipeFile
 from pipelines.recipe.yaml_reader import dump
-from pipelines.recipe_describe import Setting, settings_of
 
 COLUMNS = 80
 INDENT = 2

@@ -6,11 +6,12 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipelines import catalogue, registry
+from avsnn_cli import catalogue
+from pipelines import registry
+from pipelines.recipe.described_settings import SECTION, Setting, settings_of
 from pipelines.recipe.modules import NAMINGS
 from pipelines.recipe.schema import RecipeFile, SpikeInput
 from pipelines.recipe.yaml_reader import dump
-from pipelines.recipe_describe import SECTION, Setting, settings_of
 
 PAGE = Path(__file__).parent.parent / "docs/settings.md"
 HEAD = """\

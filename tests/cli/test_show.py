@@ -5,7 +5,8 @@ import json
 import pytest
 import yaml
 
-from pipelines import catalogue, registry
+from avsnn_cli import catalogue
+from pipelines import registry
 from tests.cli.conftest import own_process
 
 MODULES = [(kind, name) for kind in catalogue.KINDS for name in registry.names(kind)]
@@ -82,7 +83,7 @@ def test_a_recipe_goes_before_a_feature_of_its_name_and_a_prefix_turns_it_round(
     (tmp_path / "stft.yaml").write_text("version: 1\n")
     monkeypatch.setattr("pipelines.recipe.recipe.bundled_names", lambda: ["stft"])
     monkeypatch.setattr("pipelines.registry.bundled", lambda _: tmp_path)
-    monkeypatch.setattr("pipelines.catalogue._recipes", dict)
+    monkeypatch.setattr("avsnn_cli.catalogue._recipes", dict)
     said = avsnn("show", "stft")
     assert said.code == 3 and "seed: missing" in said.err  # a fault of that recipe
     assert avsnn("show", "feature:stft").out.startswith("stft: a feature\n")

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, create_model
 
-from avsnn_cli import settings_page
-from pipelines import catalogue, registry
+from avsnn_cli import catalogue, settings_page
+from pipelines import registry
+from pipelines.recipe.described_settings import settings_of, takes
 from pipelines.recipe.schema import RecipeFile, SpikeInput
 from pipelines.recipe.settings_from_signature import Section
-from pipelines.recipe_describe import settings_of, takes
 
 # a capital or a digit, three words at least, and one full stop at the end
 SENTENCE = re.compile(r"[A-Z0-9]\S*( \S+)* \S+ \S*[^ .]\.")

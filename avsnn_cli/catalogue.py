@@ -13,13 +13,13 @@ from pydantic_core import to_jsonable_python
 from pipelines import registry
 from pipelines.download import manifest as manifests
 from pipelines.errors import RecipeError
+from pipelines.recipe.described_settings import Setting, settings_of
 from pipelines.recipe.messages import show
 from pipelines.recipe.modules import NAMINGS, SUPPLIED, Naming
 from pipelines.recipe.recipe import bundled_names
 from pipelines.recipe.schema import SpikeInput
 from pipelines.recipe.settings_from_signature import settings_model
 from pipelines.recipe.yaml_reader import scan
-from pipelines.recipe_describe import Setting, settings_of
 
 KINDS = ("model", "dataset", "feature")  # the order in which a name is looked for
 WORDS = {"model": "model", "dataset": "data set", "feature": "feature"}
