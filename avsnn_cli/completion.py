@@ -86,7 +86,7 @@ def compared(incomplete: str) -> Iterable[str]:  # noqa: ARG001
 @_offering
 def papers(incomplete: str) -> Iterable[str]:  # noqa: ARG001
     """Offer the papers that recipes name."""
-    from pipelines.recipe_papers import papers as named
+    from pipelines.recipe.papers import papers as named
 
     return named()
 

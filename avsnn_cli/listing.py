@@ -64,7 +64,7 @@ def of_paper(kind: str | None, paper: str) -> dict[str, Rows]:
 
     Raises UsageError for another kind of thing, and for a paper that no recipe names.
     """
-    from pipelines.recipe_papers import by_table
+    from pipelines.recipe.papers import by_table
 
     if kind not in (None, "recipes"):
         raise UsageError(f"--paper is for recipes, not for {kind}", "avsnn ls recipes --paper NAME")

@@ -7,8 +7,8 @@ import pytest
 
 from pipelines.errors import RecipeError, UsageError
 from pipelines.recipe import recipe as recipes
+from pipelines.recipe.papers import Place, by_table, place_of
 from pipelines.recipe.yaml_reader import scan
-from pipelines.recipe_papers import Place, by_table, place_of
 
 PAGES = sorted((Path(__file__).parents[2] / "docs/papers").glob("*.md"))
 NAMES = recipes.bundled_names()
