@@ -35,7 +35,7 @@ from pipelines.plan.plan import extract_arguments
 from pipelines.recipe.noise import EventNoise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
-from pipelines.results.noise_files import noise_result
+from pipelines.results.noise_files import ending, noise_result
 from pipelines.signal.event_noise import event_noise_seed, with_event_noise
 from pipelines.training.batches import Batch, Split
 from pipelines.training.inputs import Inputs
@@ -79,8 +79,8 @@ def event_noise_sweep(
     )
     label = recipe.name.rpartition("/")[2]
     drawn = curve(result, label, len(plan.manifest.classes), level="level")
-    write(draw_noise([drawn], title, event_axis(noise.kind)), stem.with_suffix(".png"))
-    return run_files.publish(stem.with_suffix(".json"), schemas.EventNoiseSweep, result)
+    write(draw_noise([drawn], title, event_axis(noise.kind)), ending(stem, ".png"))
+    return run_files.publish(ending(stem, ".json"), schemas.EventNoiseSweep, result)
 
 
 class Recordings:

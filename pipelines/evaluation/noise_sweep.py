@@ -29,7 +29,7 @@ from pipelines.recipe.noise import Noise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
 from pipelines.results.metrics import wilson_interval
-from pipelines.results.noise_files import noise_result
+from pipelines.results.noise_files import ending, noise_result
 from pipelines.signal.noise import add_noise, noise_keys
 from pipelines.training.batches import Batch, evenly
 from pipelines.training.infer import Predictions
@@ -107,7 +107,7 @@ def publish_examples(
     events = visual is not None and registry.load("feature", visual.feature).READS == "events"
     title = f"{inputs.plan.manifest.classes[clip.label]}: {clip.id}"
     figure = draw_examples(chosen, rows, events=events, title=title, name=name)
-    write(figure, stem.with_name(f"{stem.name}-examples.png"))
+    write(figure, ending(stem, "-examples.png"))
 
 
 def _noisy(
@@ -149,7 +149,7 @@ def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(table, fieldnames=list(points[0]))
     writer.writeheader()
     writer.writerows(points)
-    store.publish_text(stem.with_suffix(".csv"), table.getvalue())
+    store.publish_text(ending(stem, ".csv"), table.getvalue())
 
 
 def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> None:
@@ -157,5 +157,5 @@ def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
-    write(draw_noise([curve(result, label, classes)], title), stem.with_suffix(".png"))
-    run_files.publish(stem.with_suffix(".json"), schemas.NoiseSweep, result)
+    write(draw_noise([curve(result, label, classes)], title), ending(stem, ".png"))
+    run_files.publish(ending(stem, ".json"), schemas.NoiseSweep, result)

@@ -1,5 +1,7 @@
 """Names of result files."""
 
+from pathlib import Path
+
 from pipelines.recipe.noise import EventNoise, Noise, SnrRange
 
 
@@ -19,6 +21,11 @@ def noise_result(noise: Noise | EventNoise) -> str:
     if noise.seed:
         stem += f"_seed{noise.seed}"
     return stem + ("" if noise.power == "sample" else "-batch-power")
+
+
+def ending(stem: Path, end: str) -> Path:
+    """Return a sweep's file; Path.with_suffix would cut a level such as 0.5 at its point."""
+    return stem.with_name(stem.name + end)
 
 
 def _event_noise_result(noise: EventNoise) -> str:

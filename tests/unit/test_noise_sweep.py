@@ -99,6 +99,19 @@ def test_another_sweep_leaves_the_first_ones_files_and_compare_reads_both(traine
     assert found["visual batch-power seed 3 0 dB"] == accuracy(other)[0.0]
 
 
+def test_a_level_with_a_point_keeps_its_whole_name_and_is_a_hit(trained):
+    recipe, run = trained
+    first = sweep(trained, snr_db=levels(2.5, 2.5, 1), modality="visual")
+    names = {path.name for path in run.glob("noise-visual_2*")}
+    assert names == {
+        f"noise-visual_2.5dB{end}" for end in (".json", ".csv", ".png", "-examples.png")
+    }
+    noise = Noise(snr_db=levels(2.5, 2.5, 1), modality="visual")
+    written = (run / "noise-visual_2.5dB.json").stat().st_mtime_ns
+    assert stages.noise_eval(recipe, run, noise, Quiet()) == first
+    assert (run / "noise-visual_2.5dB.json").stat().st_mtime_ns == written
+
+
 def test_no_two_sweeps_share_a_name():
     sweeps = [
         Noise(snr_db=snr, modality=modality, seed=seed, power=power)
