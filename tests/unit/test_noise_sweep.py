@@ -108,7 +108,7 @@ def test_a_level_with_a_point_keeps_its_whole_name_and_is_a_hit(trained):
     }
     noise = Noise(snr_db=levels(2.5, 2.5, 1), modality="visual")
     written = (run / "noise-visual_2.5dB.json").stat().st_mtime_ns
-    assert stages.noise_eval(recipe, run, noise, Quiet()) == first
+    assert result_stages.noise_eval(recipe, run, noise, Quiet()) == first
     assert (run / "noise-visual_2.5dB.json").stat().st_mtime_ns == written
 
 
