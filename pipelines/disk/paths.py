@@ -16,7 +16,11 @@ OWN_FOLDERS = ("raw", "manifests", "cache", "runs", "seen", "sweeps")
 
 def expanded(text: str) -> Path:
     """Return a path with `~` and `~user` expanded where they are known. Never raises."""
-    return Path(os.path.expanduser(text))  # noqa: PTH111
+    return Path(_expanded(text))
+
+
+def _expanded(text: str) -> str:
+    return os.path.expanduser(text)  # noqa: PTH111
 
 
 def is_file(path: str | Path) -> bool:
@@ -37,7 +41,7 @@ def user_path(text: str | Path, error: type[AvsnnError] = UsageError, where: str
     """
     written = str(text)
     named = f"{where} {_short(written)}".lstrip()
-    path = str(expanded(written))
+    path = _expanded(written)  # a Path would drop slashes that count for the length
     if written.startswith("~") and path.startswith("~"):
         first = written.split("/", 1)[0]
         raise error(f"{named}: no home folder {_short(first)}", "write the whole path")

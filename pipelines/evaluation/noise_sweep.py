@@ -73,8 +73,7 @@ def noise_sweep(
     stem = run / noise_result(noise)
     first = next(iter(opened.batches([np.array([0])])))
     publish_examples(stem, levels, lambda level: noisy(first, snr_db=level), inputs, split.clips[0])
-    _publish(stem, result, recipe, len(plan.manifest.classes))
-    return result
+    return _publish(stem, result, recipe, len(plan.manifest.classes))
 
 
 def scored(predictions: Predictions) -> dict[str, Any]:
@@ -152,10 +151,11 @@ def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
     store.publish_text(ending(stem, ".csv"), table.getvalue())
 
 
-def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> None:
+def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> dict[str, Any]:
+    """Write a sweep's table, picture and JSON; returns the sealed content, as a later hit reads it."""
     publish_table(stem, result["points"])
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
     label = recipe.name.rpartition("/")[2]
     write(draw_noise([curve(result, label, classes)], title), ending(stem, ".png"))
-    run_files.publish(ending(stem, ".json"), schemas.NoiseSweep, result)
+    return run_files.publish(ending(stem, ".json"), schemas.NoiseSweep, result)

@@ -112,10 +112,10 @@ def test_validate_lists_all_faults_of_all_files(avsnn, tmp_path):
     assert said.code == 3 and said.out == ""
     heads = [line.replace(f"{tmp_path}/", "") for line in said.err.splitlines() if line[0] != " "]
     assert heads == [
-        "a.yaml:6:57: audio.nfft: unknown key (did you mean n_fft?)",
-        "a.yaml:10:11: train.epochs: must be ≥ 1 (is 0)",
-        "b.yaml:3:1: seed: missing",
-        "b.yaml:4:1: sed: unknown key (did you mean seed?)",
+        "a.yaml:7:57: audio.nfft: unknown key (did you mean n_fft?)",
+        "a.yaml:11:11: train.epochs: must be ≥ 1 (is 0)",
+        "b.yaml:4:1: seed: missing",
+        "b.yaml:5:1: sed: unknown key (did you mean seed?)",
         "no recipe 'nope'",
         "--set train.epoch=1: train.epoch: unknown key (did you mean epochs?)",
     ]

@@ -14,6 +14,8 @@ from tests.fuzz.mutations import changed, damaged
 from tests.fuzz.test_manifests import forge
 from tests.unit.test_checkpoint import corrected, network, trained
 
+EPOCHS = 10  # more than the state tells of
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -29,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def loaded(folder: Path) -> tuple[Any, ...]:
     model = network()
-    best, state = checkpoint.load(folder, model)
+    best, state = checkpoint.load(folder, model, EPOCHS)
     return model, best, state
 
 

@@ -13,6 +13,7 @@ from pipelines.models import s_cmrl, spikformer, spikslc_net
 from pipelines.models.slc_net import Model as SLCNet
 from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.lif import LIF
+from pipelines.snn.lif_settings import LIFSettings
 from tests.unit.test_every_system import MODELS, built
 
 
@@ -177,7 +178,7 @@ def test_attention_has_two_products_of_the_size_it_runs_and_spikes_drive_them(
 
 def authors(width):
     settings = dict(s_cmrl.PRESETS["authors"])
-    settings["neuron"] = s_cmrl.Neuron(**settings["neuron"])
+    settings["neuron"] = LIFSettings(**settings["neuron"])
     return s_cmrl.Model(classes=6, audio_channels=1, visual_channels=3, width=width, **settings)
 
 

@@ -23,7 +23,7 @@ needs_a_compiler = pytest.mark.skipif(
 HEAD = """
 import os, sys, time
 from pathlib import Path
-from pipelines import locks, store
+from pipelines.disk import locks, store
 path = Path(sys.argv[1])
 def attempt(action):
     try:

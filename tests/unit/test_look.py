@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pipelines.cache import build
+from pipelines.cache import build, clips_build
 from pipelines.clips.clips import read_clips
 from pipelines.datasets import folder
 from pipelines.disk import store
@@ -129,9 +129,9 @@ def test_within_one_look_no_file_that_changed_since_is_read_as_what_it_was(mine)
     assert prepare_stage.prepare(other, Quiet()).caches["audio"].folder != cache
 
 
-@pytest.mark.parametrize("what", ["make_clips", "_write_split"])
-def test_what_was_read_while_a_file_changed_is_not_kept(mine, monkeypatch, what):
-    function = getattr(build, what)
+@pytest.mark.parametrize("place, what", [(clips_build, "make_clips"), (build, "_write_split")])
+def test_what_was_read_while_a_file_changed_is_not_kept(mine, monkeypatch, place, what):
+    function = getattr(place, what)
     changed = []
 
     def disturbed(*arguments, **more):
@@ -139,7 +139,7 @@ def test_what_was_read_while_a_file_changed_is_not_kept(mine, monkeypatch, what)
             changed.append(change(mine))
         return function(*arguments, **more)
 
-    monkeypatch.setattr(build, what, disturbed)
+    monkeypatch.setattr(place, what, disturbed)
     recipe = opened(mine)
     planned = plan.plan_data(recipe)
     with pytest.raises(DataError, match="changed while they were read") as caught:

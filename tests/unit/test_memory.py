@@ -22,17 +22,17 @@ DECODE = """
 import resource, sys, time
 from pathlib import Path
 from pipelines import device
-from pipelines.cache import decode
+from pipelines.cache import source_reader
 from pipelines.cache.workers import decode_all
 device.keep_large_blocks()
 raw, first, reads, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 suffix = Path(first).suffix
-reading = decode.Reading("folder", raw, reads, 0.3, {})
-decode.decode(reading, first)
+reading = source_reader.Reading("folder", raw, reads, 0.3, {})
+source_reader.decode(reading, first)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 kept = []
 for found, item in enumerate(decode_all(reading, [f"{i}{suffix}" for i in range(count)], 2)):
-    assert isinstance(item, decode.Decoded), item
+    assert isinstance(item, source_reader.Decoded), item
     if found == 0:
         used = -1.0
         while time.process_time() > used + 0.05:  # until the threads rest

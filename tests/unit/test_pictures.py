@@ -86,7 +86,7 @@ def test_drawing_leaves_the_settings_of_matplotlib_as_they_were():
 def test_module_imports_no_matplotlib_and_drawing_no_pyplot_and_no_torch(tmp_path):
     code = (
         "import sys, pathlib; from pipelines.figures.plot_style import write;"
-        "from pipelines.evaluation import confusion_plot, noise_plot, training_plot;"
+        "from pipelines.figures import confusion_plot, noise_plot, training_plot;"
         "print('matplotlib' in sys.modules);"
         "figure = training_plot.draw_training([{'epoch': 1, 'train_loss': 1.0}]);"
         "write(figure, pathlib.Path(sys.argv[1]));"

@@ -16,7 +16,7 @@ import torch
 
 from pipelines import registry
 from pipelines.ann.output import Targets
-from pipelines.models import s_cmrl
+from pipelines.snn.lif_settings import LIFSettings
 
 FOLDER = Path(os.environ.get("AVSNN_GOLDEN") or Path(__file__).parent.parent / "golden")
 FILES = sorted(FOLDER.glob("*.json"))
@@ -120,7 +120,7 @@ class Published:
         if name not in ("cmci", "weight-attention"):
             settings["heads"] = figures["heads"]
         preset = {**module.PRESETS["authors"], **changes}
-        preset["neuron"] = s_cmrl.Neuron(**preset["neuron"])
+        preset["neuron"] = LIFSettings(**preset["neuron"])
         model = module.Model(**{**settings, **preset}).double()
         known = dict(model.named_parameters())
         self.parameters = {}

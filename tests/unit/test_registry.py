@@ -53,7 +53,8 @@ def test_listing_and_reading_the_data_part_of_a_recipe_import_no_torch():
 import sys
 from avsnn_cli import listing
 listing.everything(None)
-from pipelines import recipe, plan
+from pipelines.plan import plan
+from pipelines.recipe import recipe
 plan.plan_data(recipe.load(recipe.find("quickstart"), with_model=False))
 assert not {"torch", "h5py", "matplotlib"} & set(sys.modules), sorted(sys.modules)
 """

@@ -44,7 +44,7 @@ def test_a_write_that_fails_says_what_is_needed_and_leaves_nothing(tmp_path):
     said = limited("""
 import sys
 from pathlib import Path
-from pipelines import store
+from pipelines.disk import store
 from pipelines.errors import MachineError
 try:
     store.publish_text(Path(sys.argv[1]), "x" * 30_000)
@@ -62,7 +62,7 @@ def test_a_cache_that_does_not_fit_ends_in_words_not_in_a_crash(tmp_path, limit)
 import sys
 from pathlib import Path
 import numpy as np
-from pipelines import room
+from pipelines.disk import room
 from pipelines.cache.rows import Block, write
 from pipelines.errors import MachineError
 room.require = lambda *_: None  # another program takes the room meanwhile

@@ -6,6 +6,7 @@ import torch
 from pipelines.ann.output import Targets
 from pipelines.models import s_cmrl, spikformer
 from pipelines.snn.lif import LIF
+from pipelines.snn.lif_settings import LIFSettings
 
 
 def parameters(model):
@@ -14,7 +15,7 @@ def parameters(model):
 
 def authors(**changes):
     settings = {**s_cmrl.PRESETS["authors"], **changes}
-    settings["neuron"] = s_cmrl.Neuron(**settings["neuron"])
+    settings["neuron"] = LIFSettings(**settings["neuron"])
     return s_cmrl.Model(**{"classes": 6, "audio_channels": 1, "visual_channels": 3, **settings})
 
 
@@ -81,7 +82,7 @@ def inputs(batch=6, size=16):
 def test_every_parameter_of_both_presets_is_live():
     for preset in ("paper", "authors"):
         settings = dict(s_cmrl.PRESETS[preset])
-        settings["neuron"] = s_cmrl.Neuron(**settings.get("neuron", {}))
+        settings["neuron"] = LIFSettings(**settings.get("neuron", {}))
         model = awake(**settings)
         labels = torch.arange(6) % 5
         out = model(*inputs())

@@ -10,6 +10,7 @@ from pipelines.ann.output import Targets
 from pipelines.errors import UsageError
 from pipelines.features import gcc_logmel, gcc_phat
 from pipelines.models import slc_net, sloclas_baseline, spikslc_net
+from pipelines.snn.arctan_lif import ArcTanLIF
 from pipelines.snn.doa import decode, errors
 from pipelines.snn.dsln import DSLN
 
@@ -122,7 +123,7 @@ def test_a_block_is_the_equations_written_out():
     x, y = (torch.rand(2, 2, 5, FRAMES, 32) > 0.5).float()
 
     def fire(currents):
-        return spikslc_net.ArcTanLIF(2)(currents.flatten(0, 2)).view_as(currents)
+        return ArcTanLIF(2)(currents.flatten(0, 2)).view_as(currents)
 
     def linear_norm_fire(part, z):
         return fire(part.norm(part.linear(z).flatten(0, 2)).view_as(z))
@@ -190,7 +191,7 @@ def test_each_encoder_sees_its_own_channels_alone():
 def test_the_surrogate_is_the_derivative_of_the_arctan_of_equation_23():
     """h(u) = arctan(pi u) / pi + 1/2; one step from rest, so h = x / tau."""
     x = torch.linspace(-3, 6, 50, dtype=torch.float32, requires_grad=True)
-    spikes = spikslc_net.ArcTanLIF(1)(x)
+    spikes = ArcTanLIF(1)(x)
     assert torch.equal(spikes, (x / 2 >= 1).float())
     spikes.sum().backward()
     u = (x.detach() / 2 - 1).double().requires_grad_()

@@ -18,7 +18,7 @@ WAIT_S = 30
 
 def child(code: str, *arguments: Path) -> subprocess.Popen[str]:
     """Start Python on a script that has `store`, `sys`, `time` and `path`, its first argument."""
-    head = "import os, sys, time\nfrom pathlib import Path\nfrom pipelines import store\n"
+    head = "import os, sys, time\nfrom pathlib import Path\nfrom pipelines.disk import store\n"
     return subprocess.Popen(
         [sys.executable, "-c", f"{head}path = Path(sys.argv[1])\n{code}", *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ WAIT_S = 60
 HEAD = """
 import os, signal, sys, time
 from pathlib import Path
-from pipelines import store
+from pipelines.disk import store
 path = Path(sys.argv[1])
 """
 
