@@ -20,9 +20,10 @@ def plain(name: str) -> str:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     # variation selectors have no width either, and are marks, not format signs
     seen = "".join(
-        sign for sign in folded
+        sign
+        for sign in folded
         if unicodedata.category(sign) not in UNSEEN and not "\ufe00" <= sign <= "\ufe0f"
-    )  # fmt: skip
+    )
     return str(Fraction(seen)) if NUMBER.fullmatch(seen) else seen
 
 

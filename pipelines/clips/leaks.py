@@ -11,8 +11,11 @@ from typing import Any
 from pipelines.clips.clips import Clip
 
 FIELDS = {
-    "group": "group", "speaker": "speaker", "audio": "audio source", "visual": "visual source",
-}  # fmt: skip
+    "group": "group",
+    "speaker": "speaker",
+    "audio": "audio source",
+    "visual": "visual source",
+}
 
 
 def audit(clips: Sequence[Clip]) -> dict[str, Any]:

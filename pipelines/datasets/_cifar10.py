@@ -9,8 +9,17 @@ from pipelines.clips.walk import visible
 from pipelines.errors import DataError
 
 CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 SOUNDS = {".wav", ".flac", ".ogg"}
 TEST_SHARE, VALIDATION_SHARE = 1 / 6, 0.1  # 10,000 of 60,000
 
@@ -47,8 +56,9 @@ def class_files(folder: Path, kinds: set[str]) -> dict[tuple[str, str], list[Pat
     if classes != set(CLASSES):
         raise DataError(
             f"{folder}: {', '.join(sorted(classes ^ set(CLASSES)))} missing or not a class of "
-            "CIFAR-10", f"the class folders are {', '.join(CLASSES)}",
-        )  # fmt: skip
+            "CIFAR-10",
+            f"the class folders are {', '.join(CLASSES)}",
+        )
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for name in CLASSES:
         for path in sorted(visible(folder / name)):

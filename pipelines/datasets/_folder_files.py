@@ -13,9 +13,13 @@ SOUNDS = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 VIDEOS = {".mp4", ".mkv", ".avi", ".mov", ".flv", ".mpg", ".mpeg", ".webm"}
 PARTS = {
-    "audio": SOUNDS, "sound": SOUNDS, "visual": PICTURES | VIDEOS, "vision": PICTURES | VIDEOS,
-    "images": PICTURES, "video": VIDEOS,
-}  # fmt: skip
+    "audio": SOUNDS,
+    "sound": SOUNDS,
+    "visual": PICTURES | VIDEOS,
+    "vision": PICTURES | VIDEOS,
+    "images": PICTURES,
+    "video": VIDEOS,
+}
 MAX_FILES = 2_000_000
 SHOWN = 5
 
@@ -123,9 +127,8 @@ def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str
                 clip = label, plain(below[len(str(folder)) + 1 :])
                 if not is_folder:
                     kind = (
-                        "audio" if suffix in SOUNDS else
-                        "image" if suffix in PICTURES else "video"
-                    )  # fmt: skip
+                        "audio" if suffix in SOUNDS else "image" if suffix in PICTURES else "video"
+                    )
                     files[clip][kind].append(plain(name[len(str(root)) + 1 :]))
                 if fault:
                     faults[clip] = fault
@@ -136,10 +139,16 @@ def _clips(root: Path, base: Path, split: str) -> tuple[list[Entry], Counter[str
     prefix = f"{split}/" if split else ""
     kinds_there = {kind for kinds in files.values() for kind in kinds}
     return [
-        _entry(f"{prefix}{label}/{stem}", label, split, files.get((label, stem), {}), kinds_there,
-               faults.get((label, stem), ""))
+        _entry(
+            f"{prefix}{label}/{stem}",
+            label,
+            split,
+            files.get((label, stem), {}),
+            kinds_there,
+            faults.get((label, stem), ""),
+        )
         for label, stem in sorted(files.keys() | faults.keys())
-    ], unknown  # fmt: skip
+    ], unknown
 
 
 def _entry(

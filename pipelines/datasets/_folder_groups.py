@@ -57,14 +57,18 @@ def _searched(pattern: str, stems: Sequence[str]) -> list[str]:
     try:
         ended = subprocess.run(
             [sys.executable, "-I", "-S", "-W", "ignore", "-c", SEARCH],
-            input=json.dumps([pattern, stems]), capture_output=True, text=True, check=True,
+            input=json.dumps([pattern, stems]),
+            capture_output=True,
+            text=True,
+            check=True,
             timeout=LONGEST_S,
-        )  # fmt: skip
+        )
     except subprocess.TimeoutExpired:
         raise DataError(
             f"data.group_pattern {show(pattern)} took more than {LONGEST_S:g} s for "
-            f"{len(stems)} names", "a repeat inside a repeat takes for ever: write it without",
-        ) from None  # fmt: skip
+            f"{len(stems)} names",
+            "a repeat inside a repeat takes for ever: write it without",
+        ) from None
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or [f"exit code {error.returncode}"])[-1]
         raise DataError(

@@ -14,9 +14,17 @@ ANEW = "set data.protocol to random or grouped to split all clips anew"
 
 
 def sides(
-    found: Sequence[Entry], protocol: Protocol, known: Mapping[str, str], labels: Mapping[str, int],
-    *, test_share: float, validation_share: float, seed: int, raw: Path, is_table: bool,
-) -> dict[str, str]:  # fmt: skip
+    found: Sequence[Entry],
+    protocol: Protocol,
+    known: Mapping[str, str],
+    labels: Mapping[str, int],
+    *,
+    test_share: float,
+    validation_share: float,
+    seed: int,
+    raw: Path,
+    is_table: bool,
+) -> dict[str, str]:
     """Return the split of each clip by its name. known: its group, "" where nothing says one."""
     groups = {name: group or name for name, group in known.items()}
     taken = taken_of(found, protocol)
@@ -94,9 +102,12 @@ def _named_in_paths(found: Sequence[Entry]) -> str:
 
 
 def _given(
-    found: Sequence[Entry], groups: Mapping[str, str], labels: Mapping[str, int], share: float,
+    found: Sequence[Entry],
+    groups: Mapping[str, str],
+    labels: Mapping[str, int],
+    share: float,
     seed: int,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """Take the splits that folders or the table give; validation from training where none is."""
     splits = {entry.name: entry.split for entry in found}
     if without := [name for name, split in splits.items() if not split]:
@@ -118,9 +129,13 @@ def _given(
 
 
 def _chosen(
-    names: Sequence[str], groups: Mapping[str, str] | None, labels: Mapping[str, int], share: float,
-    seed: int, purpose: str,
-) -> set[str]:  # fmt: skip
+    names: Sequence[str],
+    groups: Mapping[str, str] | None,
+    labels: Mapping[str, int],
+    share: float,
+    seed: int,
+    purpose: str,
+) -> set[str]:
     """Choose clips, or whole groups; at least one clip of each class where clips are chosen."""
     own = {name: labels[name] for name in names}
     if groups is not None:

@@ -148,9 +148,15 @@ def _entry(root: Path, row: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]
     azimuth, said = _azimuth(row.get("azimuth"))
     entry = Entry(
         f"{label}/{sound}|{picture}" if sound != picture else sound,
-        label, sound, picture, split_of(split), text.get("group", ""),
-        text.get("speaker", ""), azimuth, fault,
-    )  # fmt: skip
+        label,
+        sound,
+        picture,
+        split_of(split),
+        text.get("group", ""),
+        text.get("speaker", ""),
+        azimuth,
+        fault,
+    )
     return entry, wrong + said
 
 

@@ -17,8 +17,11 @@ LAYOUT_HINT = "write a table with columns file,class,azimuth_deg and name it in 
 
 def sound_files(folder: Path) -> list[str]:
     """List the sound files below a folder, by their paths in it."""
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*")
-                  if file.suffix.lower() == ".wav")  # fmt: skip
+    return sorted(
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.suffix.lower() == ".wav"
+    )
 
 
 def named(folder: Path) -> list[Part]:
@@ -76,8 +79,9 @@ def by_sound(parts: Iterable[Part], *, by_table: bool) -> list[Part]:
             raise DataError(
                 f"leave-sound-out: {fault}",
                 "write the dry sound into the column sound of the table in data.layout"
-                if by_table else f"the names do not tell; {LAYOUT_HINT}, with a column sound",
-            )  # fmt: skip
+                if by_table
+                else f"the names do not tell; {LAYOUT_HINT}, with a column sound",
+            )
     return [part._replace(recording=f"{CLASSES[part.label]}: {part.sound}") for part in parts]
 
 

@@ -6,18 +6,28 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 CLASSES = (
-    "bells", "bottles", "buzzer", "cymbals", "horn", "metal", "particle", "phone", "ring",
+    "bells",
+    "bottles",
+    "buzzer",
+    "cymbals",
+    "horn",
+    "metal",
+    "particle",
+    "phone",
+    "ring",
     "whistle",
-)  # fmt: skip
+)
 NOISES = {"noise", "crowd", "machine", "traffic", "car", "animal", "water", "wind"}
 ANGLES = {"doa", "deg", "degree", "degrees", "azi", "azimuth", "angle", "theta"}
 FILLING = {"and", "noises"}
 DIGITS = 3  # of an azimuth
 
 # the dry sounds are RWCP's, whose names are cut to eight letters and numbered: particl2, bell5
-SPELT = {spelling: label for label, name in enumerate(CLASSES)
-         for spelling in (name, name.removesuffix("s"), name.removesuffix("s") + "s")} | {
-             "particl": CLASSES.index("particle")}  # fmt: skip
+SPELT = {
+    spelling: label
+    for label, name in enumerate(CLASSES)
+    for spelling in (name, name.removesuffix("s"), name.removesuffix("s") + "s")
+} | {"particl": CLASSES.index("particle")}
 TOKEN = re.compile("[0-9]+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^A-Za-z0-9]+")
 
 Tokens = Sequence[str]
@@ -64,10 +74,13 @@ def azimuth(path: str) -> Azimuth | None:
     if len(values) != 1 or max(values) > 360:
         return None
     left = (
-        "_".join(token for i, token in enumerate(part) if i not in used and token.isalnum()
-                 and token.lower() not in ANGLES)
+        "_".join(
+            token
+            for i, token in enumerate(part)
+            if i not in used and token.isalnum() and token.lower() not in ANGLES
+        )
         for part, used in zip(parts, found, strict=True)
-    )  # fmt: skip
+    )
     return Azimuth(values.pop() % 360, is_marked, "/".join(part for part in left if part).lower())
 
 
@@ -126,11 +139,16 @@ def _marked(part: Tokens) -> dict[int, int]:
 def _bare(parts: Sequence[Tokens]) -> list[dict[int, int]]:
     """Find the numbers that may be azimuths though no word says so. Raises InDoubtError."""
     *folders, name = parts
-    found = [{0: int(part[0])} if len(part) == 1 and part[0].isdigit() and len(part[0]) <= DIGITS
-             else {} for part in folders]  # fmt: skip
+    found = [
+        {0: int(part[0])} if len(part) == 1 and part[0].isdigit() and len(part[0]) <= DIGITS else {}
+        for part in folders
+    ]
     # a number beside another word is that word's: take_3, 16_khz
-    alone = [place for place in _standing_alone(name)
-             if not any(_word_beside(name, place, step) for step in (-1, 1))]  # fmt: skip
+    alone = [
+        place
+        for place in _standing_alone(name)
+        if not any(_word_beside(name, place, step) for step in (-1, 1))
+    ]
     if not any(found) and len(alone) > 1:
         raise InDoubtError
     return [*found, {place: _number(name, place) for place in alone if len(name[place]) <= DIGITS}]

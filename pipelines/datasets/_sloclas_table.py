@@ -38,8 +38,9 @@ def read_layout(path: Path) -> list[Part]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows: Iterator[Any] = (
                 (json.loads(text) for text in file if text.strip())
-                if path.suffix == ".jsonl" else csv.DictReader(file)
-            )  # fmt: skip
+                if path.suffix == ".jsonl"
+                else csv.DictReader(file)
+            )
             for row_number in range(1, MAX_ROWS + 2):
                 row: Any = next(rows, END)
                 if row is END:
@@ -48,8 +49,14 @@ def read_layout(path: Path) -> list[Part]:
                     raise ValueError(f"more than {MAX_ROWS} rows")
                 parts.append(_part(row))
     except (
-        OSError, ValueError, TypeError, KeyError, OverflowError, csv.Error, RecursionError,
-    ) as error:  # fmt: skip
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        csv.Error,
+        RecursionError,
+    ) as error:
         said = f"no column {error}" if isinstance(error, KeyError) else error
         raise DataError(
             f"{path}, row {row_number}: {said}",
@@ -73,8 +80,9 @@ def _part(row: Mapping[str, Any]) -> Part:
     if label is None:
         raise ValueError(f"no class {str(kind)[:40]!r}, only {', '.join(CLASSES)}")
     azimuth = _number(row["azimuth_deg"])
-    start, end = (None if row.get(key) in (None, "") else _number(row[key])
-                  for key in ("start_s", "end_s"))  # fmt: skip
+    start, end = (
+        None if row.get(key) in (None, "") else _number(row[key]) for key in ("start_s", "end_s")
+    )
     if not 0 <= azimuth <= 360:
         raise ValueError(f"azimuth_deg {azimuth:g} is not in 0 to 360")
     if (start is None) != (end is None):

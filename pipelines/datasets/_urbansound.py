@@ -12,9 +12,17 @@ from pipelines.clips.protocols import chosen, chosen_groups
 Protocol = Literal["paper-7:3", "authors-order", "official-folds", "grouped-fsid"]
 
 CLASSES = (
-    "air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling", "engine_idling",
-    "gun_shot", "jackhammer", "siren", "street_music",
-)  # fmt: skip
+    "air_conditioner",
+    "car_horn",
+    "children_playing",
+    "dog_bark",
+    "drilling",
+    "engine_idling",
+    "gun_shot",
+    "jackhammer",
+    "siren",
+    "street_music",
+)
 STEM = re.compile(r"([0-9]+)-([0-9])-([0-9]+)-([0-9]+)")
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
 FOLDS = 10

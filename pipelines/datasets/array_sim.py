@@ -96,17 +96,26 @@ def pairs(
                     drawn = np.random.default_rng([seed, step, label, number]).random()
                     # the name has three decimals: down, lest it be the next step's
                     azimuth += np.floor(1000 * drawn * azimuth_step_deg) / 1000
-                name = (f"{kind}_az{azimuth:07.3f}_{propagation}_r{radius_m:.5f}"
-                        f"_snr{snr_db}_s{seed}_n{number:02d}")  # fmt: skip
+                name = (
+                    f"{kind}_az{azimuth:07.3f}_{propagation}_r{radius_m:.5f}"
+                    f"_snr{snr_db}_s{seed}_n{number:02d}"
+                )
                 labels[name], steps[name], azimuths[name] = label, f"{step:03d}", azimuth
     test = _held_out(labels, steps, protocol, TEST_SHARE, seed, "test")
     rest = {name: label for name, label in labels.items() if name not in test}
     validation = _held_out(rest, steps, protocol, VALIDATION_SHARE, seed, "validation")
     return [
-        Clip(name, "test" if name in test else "validation" if name in validation else "train",
-             label, name, name, "", azimuth_deg=azimuths[name])
+        Clip(
+            name,
+            "test" if name in test else "validation" if name in validation else "train",
+            label,
+            name,
+            name,
+            "",
+            azimuth_deg=azimuths[name],
+        )
         for name, label in labels.items()
-    ]  # fmt: skip
+    ]
 
 
 def _held_out(

@@ -64,9 +64,12 @@ def pairs(
     for source in seeded_order(seen, seed, "images"):
         label = seen[source]
         split = (
-            "test" if source.startswith("test") else
-            "validation" if source in validation else "train"
-        )  # fmt: skip
+            "test"
+            if source.startswith("test")
+            else "validation"
+            if source in validation
+            else "train"
+        )
         if (label, split) not in stocks:
             mine = [
                 k for k, v in keys.items() if v == label and (sides is None or sides[k] == split)
@@ -79,9 +82,15 @@ def pairs(
         turn[label, split] += 1
         name, _, stem = key.partition("/")
         clips.append(
-            Clip(source.replace(".bin#", "-"), split, label, groups[key],
-                 str(sounds[name, stem][0]), f"{BINARY}/{source}")
-        )  # fmt: skip
+            Clip(
+                source.replace(".bin#", "-"),
+                split,
+                label,
+                groups[key],
+                str(sounds[name, stem][0]),
+                f"{BINARY}/{source}",
+            )
+        )
     bad = [
         Clip(plain("/".join(key)), "train", CLASSES.index(key[0]), "", "", "", excluded=NOT_UTF8)
         for key in found.keys() - sounds.keys()

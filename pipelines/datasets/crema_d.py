@@ -69,19 +69,27 @@ def pairs(
     else:
         part = 0 if protocol == "speaker-independent" else 1
         counts = (
-            (TEST_ACTORS, VALIDATION_ACTORS) if part == 0
+            (TEST_ACTORS, VALIDATION_ACTORS)
+            if part == 0
             else (TEST_SENTENCES, VALIDATION_SENTENCES)
-        )  # fmt: skip
+        )
         splits = _held_out(names, part, counts, seed, protocol)
     clips = []
     for name, split in splits.items():
         actor, sentence, emotion = name.split("_")[:3]
         lacks = [what for what, there in (("sound", sounds), ("video", films)) if name not in there]
         clips.append(
-            Clip(name, split, EMOTIONS.index(emotion), f"{actor}_{sentence}_{emotion}",
-                 f"AudioWAV/{name}.wav", f"VideoFlash/{name}.flv", speaker=actor,
-                 excluded=f"has no {' and no '.join(lacks)}" if lacks else "")
-        )  # fmt: skip
+            Clip(
+                name,
+                split,
+                EMOTIONS.index(emotion),
+                f"{actor}_{sentence}_{emotion}",
+                f"AudioWAV/{name}.wav",
+                f"VideoFlash/{name}.flv",
+                speaker=actor,
+                excluded=f"has no {' and no '.join(lacks)}" if lacks else "",
+            )
+        )
     return clips
 
 
@@ -102,9 +110,13 @@ def video(raw: Path, source: str, *, pick: Pick, frames: int, pick_seed: int) ->
     name = Path(source).stem
     waveform, rate = read_wav(raw / "AudioWAV" / f"{name}.wav")
     found = read_frames(
-        raw / source, pick=pick, frames=frames, pick_seed=pick_seed, name=name,
+        raw / source,
+        pick=pick,
+        frames=frames,
+        pick_seed=pick_seed,
+        name=name,
         seconds=waveform.shape[1] / rate,
-    )  # fmt: skip
+    )
     if (found.reshape(len(found), -1).max(1) <= BLACK).any():
         raise DataError(f"{source}: a frame is black", HINT)
     return found

@@ -82,14 +82,30 @@ def pairs(
     known = own | groups.recordings([e.name for e in found if not e.group], group_pattern)
     by_label = {e.name: labels.index(e.label) for e in found}
     splits = protocols.sides(
-        found, protocol, known, by_label, test_share=test_share, validation_share=validation_share,
-        seed=seed, raw=raw, is_table=tables.find(raw, table) is not None,
-    )  # fmt: skip
+        found,
+        protocol,
+        known,
+        by_label,
+        test_share=test_share,
+        validation_share=validation_share,
+        seed=seed,
+        raw=raw,
+        is_table=tables.find(raw, table) is not None,
+    )
     return [
-        Clip(e.name, splits.get(e.name, "train"), by_label[e.name], known[e.name], e.audio,
-             e.visual, e.speaker, azimuth_deg=e.azimuth_deg, excluded=e.fault)
+        Clip(
+            e.name,
+            splits.get(e.name, "train"),
+            by_label[e.name],
+            known[e.name],
+            e.audio,
+            e.visual,
+            e.speaker,
+            azimuth_deg=e.azimuth_deg,
+            excluded=e.fault,
+        )
         for e in sorted(found)
-    ]  # fmt: skip
+    ]
 
 
 def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:

@@ -71,9 +71,16 @@ def paired(events: Mapping[str, Mapping[str, int]], raw: Path, seed: int) -> lis
             used[digit] += 1
             part = "test" if split == "test" else "train"
             clips.append(
-                Clip(f"{part}-{Path(source).stem}-{sound}", split, digit, sound,
-                     f"fsdd/recordings/{sound}.wav", source, speaker=sound.split("_")[1])
-            )  # fmt: skip
+                Clip(
+                    f"{part}-{Path(source).stem}-{sound}",
+                    split,
+                    digit,
+                    sound,
+                    f"fsdd/recordings/{sound}.wav",
+                    source,
+                    speaker=sound.split("_")[1],
+                )
+            )
     return sorted(clips, key=lambda clip: clip.id)
 
 

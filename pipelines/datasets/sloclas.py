@@ -99,8 +99,10 @@ def remarks(raw: Path, *, protocol: str, layout: str) -> list[str]:
         sounds, azimuths = (
             {getattr(part, of) for part in parts} for of in ("sound", "azimuth_deg")
         )
-        lines.append(f"dry sounds, by the names without the azimuth: {len(sounds)}, "
-                     f"each from {len(azimuths)} azimuths")  # fmt: skip
+        lines.append(
+            f"dry sounds, by the names without the azimuth: {len(sounds)}, "
+            f"each from {len(azimuths)} azimuths"
+        )
     return lines
 
 
@@ -119,8 +121,9 @@ def _clips(
     path = f"{FOLDER}/{part.file}"
     # which recording a short file was cut from is not known: all of one class at one azimuth
     whole = part.recording or f"{CLASSES[part.label]}-{part.azimuth_deg:g}"
-    clip = Clip(part.file, "", part.label, whole, path, "",
-                azimuth_deg=part.azimuth_deg, excluded=fault)  # fmt: skip
+    clip = Clip(
+        part.file, "", part.label, whole, path, "", azimuth_deg=part.azimuth_deg, excluded=fault
+    )
     if part.start_s is not None and part.end_s is not None:
         end_s, beyond = fitted(part.start_s, part.end_s, seconds)
         spans, fault = [(part.start_s, end_s)], fault or beyond
@@ -133,8 +136,15 @@ def _clips(
         spans = [(k * segment_s, (k + 1) * segment_s) for k in range(count)]
     for start, end in spans:
         source = source_name(path, start, end)
-        yield replace(clip, id=source.removeprefix(f"{FOLDER}/"), audio=source, start_s=start,
-                      end_s=end, group=part.recording or part.file, excluded=fault)  # fmt: skip
+        yield replace(
+            clip,
+            id=source.removeprefix(f"{FOLDER}/"),
+            audio=source,
+            start_s=start,
+            end_s=end,
+            group=part.recording or part.file,
+            excluded=fault,
+        )
 
 
 def _split(clips: list[Clip], protocol: str, seed: int) -> list[Clip]:
@@ -152,10 +162,12 @@ def _split(clips: list[Clip], protocol: str, seed: int) -> list[Clip]:
     rest = [clip for clip in clips if clip.id not in test]
     validation = held_out(rest, VALIDATION_SHARE, "validation")
     return [
-        replace(clip, split="test" if clip.id in test
-                else "validation" if clip.id in validation else "train")
+        replace(
+            clip,
+            split="test" if clip.id in test else "validation" if clip.id in validation else "train",
+        )
         for clip in clips
-    ]  # fmt: skip
+    ]
 
 
 def _by_file(parts: list[Part]) -> dict[str, list[Part]]:

@@ -105,9 +105,15 @@ def pairs(
                             "lower data.images_per_recording or test_images_per_recording",
                         )
                     found.append(
-                        Clip(f"{name}-{part}{number:05d}", split, digit, name,
-                             f"fsdd/recordings/{name}.wav", f"{part}-{number}")
-                    )  # fmt: skip
+                        Clip(
+                            f"{name}-{part}{number:05d}",
+                            split,
+                            digit,
+                            name,
+                            f"fsdd/recordings/{name}.wav",
+                            f"{part}-{number}",
+                        )
+                    )
     return found
 
 
@@ -132,8 +138,9 @@ def image(raw: Path, source: str) -> np.ndarray:
 def _recordings(raw: Path) -> list[Recording]:
     found = _fsdd.recordings(raw)
     if not found:
-        raise DataError(f"no recordings in {raw / 'fsdd/recordings'}",
-                        "avsnn download spoken-digits-av")  # fmt: skip
+        raise DataError(
+            f"no recordings in {raw / 'fsdd/recordings'}", "avsnn download spoken-digits-av"
+        )
     return found
 
 

@@ -28,9 +28,18 @@ MICROPHONES = 4
 RATE_HZ = 48_000
 # label = index, as the metadata's authors count them
 CLASSES = (
-    "knock", "drawer", "clearthroat", "phone", "keysDrop", "speech", "keyboard", "pageturn",
-    "cough", "doorslam", "laughter",
-)  # fmt: skip
+    "knock",
+    "drawer",
+    "clearthroat",
+    "phone",
+    "keysDrop",
+    "speech",
+    "keyboard",
+    "pageturn",
+    "cough",
+    "doorslam",
+    "laughter",
+)
 COLUMNS = ["sound_event_recording", "start_time", "end_time", "ele", "azi", "dist"]
 NAMES = {
     "dev": re.compile(r"split([1-4])_ir[0-4]_ov([12])_[1-9][0-9]{0,2}"),
@@ -154,10 +163,19 @@ def _clips(raw: Path, folder: str, name: str, split: str, events: Sequence[Event
     for number, event in enumerate(events):
         end_s, beyond = fitted(event.start_s, event.end_s, seconds)
         found.append(
-            Clip(f"{name}-{number:02d}", split, event.label, name,
-                 source_name(path, event.start_s, end_s), "", start_s=event.start_s, end_s=end_s,
-                 azimuth_deg=event.azimuth_deg, excluded=fault or beyond)
-        )  # fmt: skip
+            Clip(
+                f"{name}-{number:02d}",
+                split,
+                event.label,
+                name,
+                source_name(path, event.start_s, end_s),
+                "",
+                start_s=event.start_s,
+                end_s=end_s,
+                azimuth_deg=event.azimuth_deg,
+                excluded=fault or beyond,
+            )
+        )
     return found
 
 

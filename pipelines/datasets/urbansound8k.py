@@ -86,15 +86,23 @@ def pairs(
     unnamed = [
         Clip(plain(str(path)), "train", label, "", "", "", excluded=fault)
         for label, stock in enumerate(_stocks(images, images_by).values() if images else ())
-        for path in stock if (fault := own_files.name_fault(path))
-    ]  # fmt: skip
+        for path in stock
+        if (fault := own_files.name_fault(path))
+    ]
     return unnamed + [
-        Clip(stem, splits[stem], slices[stem].label, row["fsID"],
-             f"UrbanSound8K/audio/fold{row['fold']}/{stem}.wav", pictures.get(stem, ""),
-             start_s=float(row["start"]), end_s=float(row["end"]),
-             excluded="" if f"fold{row['fold']}/{stem}" in there else "its file is missing")
+        Clip(
+            stem,
+            splits[stem],
+            slices[stem].label,
+            row["fsID"],
+            f"UrbanSound8K/audio/fold{row['fold']}/{stem}.wav",
+            pictures.get(stem, ""),
+            start_s=float(row["start"]),
+            end_s=float(row["end"]),
+            excluded="" if f"fold{row['fold']}/{stem}" in there else "its file is missing",
+        )
         for stem, row in sorted(rows.items())
-    ]  # fmt: skip
+    ]
 
 
 def present(raw: Path, *, present_only: bool) -> list[str] | None:
@@ -171,8 +179,10 @@ def _fault(row: Mapping[str, str | None]) -> str:
 
 def in_place(
     raw: Path,
-    *, images: str | None = None, images_by: Literal["name", "order"] = "name",
-) -> own_files.Own:  # fmt: skip
+    *,
+    images: str | None = None,
+    images_by: Literal["name", "order"] = "name",
+) -> own_files.Own:
     """Say which images are read of the user's folder."""
     if not images:
         return own_files.Own({}, {})
@@ -193,11 +203,12 @@ def _stocks(images: str, by: str) -> dict[Path, list[Path]]:
         )
     return {
         folder / name: [
-            path for path in sorted(visible(folder / name))
+            path
+            for path in sorted(visible(folder / name))
             if path.suffix.lower() in PICTURES and not path.is_dir()
         ]
         for name in (CLASSES if by == "name" else names)
-    }  # fmt: skip
+    }
 
 
 def _pictures(

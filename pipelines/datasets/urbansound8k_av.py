@@ -67,10 +67,16 @@ def pairs(
         raise DataError(f"no pair in {raw}", HINT)
     splits = split(slices, protocol, seed, test_fold)
     good = [
-        Clip(stem, splits[stem], found.label, found.recording,
-             _relative(sounds, stem, found, raw), _relative(pictures, stem, found, raw))
+        Clip(
+            stem,
+            splits[stem],
+            found.label,
+            found.recording,
+            _relative(sounds, stem, found, raw),
+            _relative(pictures, stem, found, raw),
+        )
         for stem, found in sorted(slices.items())
-    ]  # fmt: skip
+    ]
     bad = [
         Clip(f"{name}/{stem}", "train", 0, stem, "", "", excluded=fault)
         for (name, stem), fault in faults.items()
@@ -110,8 +116,9 @@ def _files(folder: Path, kinds: set[str]) -> Found:
         strange = sorted(classes ^ set(CLASSES))
         raise DataError(
             f"{folder}: {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} missing or "
-            "not a class of UrbanSound8K", HINT,
-        )  # fmt: skip
+            "not a class of UrbanSound8K",
+            HINT,
+        )
     found: Found = defaultdict(list)
     for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() in kinds and not path.name.startswith("."):
