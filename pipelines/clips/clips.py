@@ -1,4 +1,4 @@
-"""Clips: what a dataset is made of, and the manifest file that persists them with their split."""
+"""Clips, of which a data set consists, and the manifest file that keeps them with their split."""
 
 import json
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ SPLITS = ("train", "validation", "test")
 class Clip:
     """One labelled audio-visual pair.
 
-    id: unique in its dataset. split: of SPLITS. label: class index. group: the recording that it
-    was cut from, or what else must not be on two sides of a split. audio, visual: the source's
-    name, which the dataset's reading functions understand; "" where the modality is absent.
+    id: unique in its data set. split: of SPLITS. label: class index. group: the recording that it
+    was cut from, or what else must not be in two splits; "" if unknown. audio, visual: the source's
+    name, which the data set's reading functions take; "" where the modality is absent.
     speaker: who speaks. start_s, end_s: where in `group` it was cut from. azimuth_deg: of the
-    sound, in [0, 360), as the data set counts it. excluded: why nobody may use it; such a clip
-    stays in the manifest and is never read.
+    sound, in [0, 360), as the data set counts it. excluded: the reason why it is not used;
+    such a clip stays in the manifest, and `read_clips` leaves it out.
     """
 
     id: str
@@ -43,7 +43,7 @@ OPTIONAL = {f.name: f.default for f in fields(Clip) if f.default is not MISSING}
 
 
 def write_clips(path: Path, clips: Sequence[Clip]) -> None:
-    """Publish clips as JSON lines; what has its default is left out."""
+    """Write clips as JSON lines, published whole; fields at their default are left out."""
     rows = (
         {k: v for k, v in asdict(clip).items() if k not in OPTIONAL or v != OPTIONAL[k]}
         for clip in clips
@@ -53,15 +53,16 @@ def write_clips(path: Path, clips: Sequence[Clip]) -> None:
 
 
 def _lines(text: str) -> list[str]:
-    # names hold what else ends a line for str.splitlines: U+2028, U+0085
+    # not str.splitlines, which also splits at U+2028 and U+0085: file names may hold those
     return text.removesuffix("\n").split("\n")
 
 
 def _check(clip: Clip) -> None:
-    """Raise ValueError or TypeError for a field that no data set gives."""
+    """Raise ValueError or TypeError for a field with a value that no data set returns."""
     "".join(getattr(clip, name) for name in TEXTS).encode()  # a lone surrogate names no file
     if clip.split not in SPLITS:
         raise ValueError(f"split {show(clip.split)}")
+    # not isinstance: true is an int to Python, and no label
     if type(clip.label) is not int or not 0 <= clip.label < 2**31:
         raise ValueError(f"label {show(clip.label)}")
     for name, (low, high) in NUMBERS.items():
@@ -82,6 +83,7 @@ def read_clips(path: Path) -> list[Clip]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", "run avsnn prepare again") from error
     for number, line in enumerate(_lines(text), 1):
+        # a manifest may have been edited or damaged: each line is checked as if a stranger wrote it
         try:
             clip = Clip(**json.loads(line))
             _check(clip)

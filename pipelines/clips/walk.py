@@ -1,7 +1,7 @@
-"""A folder of the user's, gone through: what is visible in it, and what may not be read.
+"""List what is visible in a folder of the user's, and why a file in it may not be read.
 
-One rule for links, to files and to folders: what stays inside the folder is followed, what leads
-out of it is not read.
+One rule holds for links to files and to folders: a link that stays inside the folder is followed,
+one that leads out of it is not.
 """
 
 import os
@@ -15,32 +15,33 @@ LEADS_OUT = "is a link that leaves the folder"
 
 
 def visible(folder: Path) -> Iterator[Path]:
-    """Go through what is in a folder, but for hidden files and what systems leave behind."""
+    """Iterate over the entries of a folder, without hidden files and those that systems add."""
     for path in folder.iterdir():
         if not path.name.startswith(".") and path.name not in SYSTEM:
             yield path
 
 
-def plain(name: str) -> str:
-    r"""Return a name as it can be written down: bytes that are not UTF-8 as \xe9."""
+def printable(name: str) -> str:
+    r"""Return a file name as UTF-8 text: bytes that are not UTF-8 become escapes such as \xe9."""
     try:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half a pair of UTF-16, which stands in no file system
+    except UnicodeEncodeError:  # half a surrogate pair, from a table or recipe
         return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def files_below(
     folder: Path, root: Path, around: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, str]]:
-    """Go through the files below a folder, sorted: path, and why it cannot be used or "".
+    """Iterate over the files below a folder, sorted: (path, why it cannot be used or "").
 
-    A folder that cannot be used stands for all that is in it. around: the real folders above it,
-    where they are known.
+    A folder that cannot be used is yielded in place of its files. around: the real paths of the
+    folders above it; empty in the first call.
     """
     real = os.path.realpath(folder)
     if not around:
         above = [path for path in folder.parents if path.is_relative_to(root)]
         around = tuple(map(os.path.realpath, above))
+    # links to folders are followed, so a loop is detected by the real folders on the way down
     try:
         if leads_out(folder, root):
             yield folder, LEADS_OUT
@@ -57,23 +58,24 @@ def files_below(
 
 
 def fault_of(path: Path, root: Path) -> str:
-    """Say why a file of a folder cannot be used, or ""."""
-    name = str(path)[len(str(root)) :]  # twenty thousand times, where relative_to takes a second
-    if plain(name) != name:
+    """Return why a file of a folder cannot be used, or ""."""
+    name = str(path)[len(str(root)) :]  # for 20,000 files relative_to would take a second
+    if printable(name) != name:
         return NOT_UTF8
     try:
-        # a folder that leads out is not entered
+        # folders above it were checked when they were entered
         if path.is_symlink() and leads_out(path, root):
             return LEADS_OUT
-        found = path.stat()
+        status = path.stat()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    if found.st_size == 0:
+    if status.st_size == 0:
         return "is empty"
-    return "" if stat.S_ISREG(found.st_mode) else "is no file"
+    # a pipe or a device would block its reader, or never end
+    return "" if stat.S_ISREG(status.st_mode) else "is no file"
 
 
 def leads_out(path: Path, root: Path) -> bool:
-    """Say whether a path, all links in it followed, is outside a folder."""
+    """Return whether a path is outside a folder once all links are followed."""
     # Path.resolve raises on a link to itself, in some versions a RuntimeError
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))

@@ -1,4 +1,4 @@
-"""What the two forms of CIFAR-10 with sound share: classes, class folders, splits."""
+"""Classes, class folders and splits, shared by the two forms of CIFAR-10 with sound."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -27,14 +27,17 @@ TEST_SHARE, VALIDATION_SHARE = 1 / 6, 0.1  # 10,000 of 60,000
 def recording_of(stem: str) -> str:
     """Return the recording that a sound was cut from: its stem up to the first "-" or "_".
 
-    Freesound's slices and ESC-50's begin with the recording's number; a stem without either is a
-    recording of its own.
+    Slices of Freesound and of ESC-50 begin with the recording's number; a stem without either
+    sign is a recording of its own.
     """
     return stem.split("-")[0].split("_")[0]
 
 
 def split(labels: Mapping[str, int], groups: Mapping[str, str] | None, seed: int) -> dict[str, str]:
-    """Split clips by class, or by whole groups: a sixth for test, a tenth of the rest validates."""
+    """Return the split of each clip: a sixth for test, a tenth of the rest for validation.
+
+    labels, groups: by clip. Clips of each class are drawn, or whole groups if there are groups.
+    """
 
     def part(names: Mapping[str, int], share: float, purpose: str) -> set[str]:
         if groups is None:
@@ -51,7 +54,7 @@ def split(labels: Mapping[str, int], groups: Mapping[str, str] | None, seed: int
 
 
 def class_files(folder: Path, kinds: set[str]) -> dict[tuple[str, str], list[Path]]:
-    """List the files of ten class folders by class and stem. Raises DataError for other folders."""
+    """Return the files of the class folders by class and stem. Raises DataError for others."""
     classes = {path.name for path in visible(folder) if path.is_dir()}
     if classes != set(CLASSES):
         raise DataError(
@@ -59,9 +62,9 @@ def class_files(folder: Path, kinds: set[str]) -> dict[tuple[str, str], list[Pat
             "CIFAR-10",
             f"the class folders are {', '.join(CLASSES)}",
         )
-    found: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    by_stem: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for name in CLASSES:
         for path in sorted(visible(folder / name)):
             if path.suffix.lower() in kinds and not path.is_dir():
-                found[name, path.stem].append(path)
-    return found
+                by_stem[name, path.stem].append(path)
+    return by_stem

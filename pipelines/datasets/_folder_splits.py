@@ -1,11 +1,11 @@
-"""The split that the user's data bring: folders above the classes, or words in a table."""
+"""Read the split that the user's data bring: folders above the classes, or words in a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import DataError
 
-SPLITS = {
+SPLIT_WORDS = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -20,27 +20,27 @@ SHOWN = 5
 
 
 def split_of(name: str) -> str:
-    """Return the split that a name says, in any case; "" where it says none."""
-    return SPLITS.get(name.strip().casefold(), "")
+    """Return the split that a name stands for, in upper or lower case; "" if it is none."""
+    return SPLIT_WORDS.get(name.strip().casefold(), "")
 
 
 def split_folders(root: Path, names: Sequence[str], holds_files: Sequence[str]) -> dict[str, str]:
-    """Return which folders of a folder are splits, and of which clips; empty if none is.
+    """Return the folders that are splits, each with its split; empty if none is.
 
-    names: its folders. holds_files: those of them that hold sounds, images or videos and no
-    folder: one such among others is a class that is called train or test.
-    Raises DataError if other folders stand beside them, or two are of one split.
+    names: all folders in root. holds_files: those of them that hold sounds, images or videos and
+    no folder. Raises DataError if other folders are beside the splits, or two are of one split.
     """
     splits = {name: split_of(name) for name in sorted(names) if split_of(name)}
     others = sorted(set(names) - splits.keys())
+    # one folder of files among others is a class that happens to be called train or test
     if others and len(splits) == 1 and set(splits) <= set(holds_files):
         return {}
     if splits and others:
         more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
         raise DataError(
-            f"{root}: folders that are no split stand beside {', '.join(splits)}: "
+            f"{root}: folders that are no split lie beside {', '.join(splits)}: "
             f"{', '.join(others[:SHOWN])}{more}",
-            "either all are splits (train, validation, test) or none; move or rename the rest",
+            "either all are splits (train, validation, test) or none: move or rename the rest",
         )
     for split in splits.values():
         same = [name for name, own in splits.items() if own == split]

@@ -1,4 +1,4 @@
-"""The user's table of clips, with every fault of it said at once."""
+"""Read the user's table of clips, and report all its faults at once."""
 
 import math
 import os
@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from pipelines.clips import class_names
-from pipelines.clips.walk import LEADS_OUT, leads_out, plain
+from pipelines.clips.walk import LEADS_OUT, leads_out, printable
 from pipelines.datasets import _folder_rows as rows
 from pipelines.datasets._folder_files import PICTURES, SOUNDS, VIDEOS, Entry
-from pipelines.datasets._folder_splits import SPLITS, split_of
+from pipelines.datasets._folder_splits import SPLIT_WORDS, split_of
 from pipelines.errors import DataError
 from pipelines.recipe.messages import show
 
@@ -23,16 +23,19 @@ KINDS = {"audio": SOUNDS | VIDEOS, "image": PICTURES, "video": VIDEOS}
 NOT_THERE = "no such file"
 
 
-class Fault(NamedTuple):
-    """What is wrong with a row. kind: equal where rows break the same convention."""
+class RowFault(NamedTuple):
+    """A fault of a row. kind: equal where rows break the same convention. text: for the user."""
 
     line: int
     kind: str
-    said: str
+    text: str
 
 
 def find(root: Path, table: str | None) -> Path | None:
-    """Return the table: the one that is named, else clips.csv or clips.jsonl, else None."""
+    """Return the table: the one named in the recipe, else clips.csv or clips.jsonl, else None.
+
+    Raises DataError if the named one does not exist, or both others do.
+    """
     if table is not None:
         if not _is_there(root, table):
             raise DataError(
@@ -46,82 +49,84 @@ def find(root: Path, table: str | None) -> Path | None:
 
 
 def remarks(path: Path) -> list[str]:
-    """Say what of a table is not read."""
-    return [f"{path.name}: {said}" for said in rows.read(path).remarks()]
+    """Return lines on the columns of a table that are not read."""
+    return [f"{path.name}: {line}" for line in rows.read(path).remarks()]
 
 
 def read(root: Path, path: Path) -> list[Entry]:
     """Read a table of clips.
 
-    Columns: label; audio, image or video; if wanted group, split, azimuth (degrees), speaker. Paths
-    are relative to the folder, or absolute and inside it. Raises DataError listing all faults, each
-    with file:line. A file that is not there is a fault of the clip, not of the table. Of a table
-    outside the folder no message quotes what it could not read.
+    Columns: label; audio, image or video; optionally group, split, azimuth (degrees), speaker.
+    Paths are relative to the folder, or absolute and inside it. Raises DataError listing all
+    faults, each with file:line. A missing file is a fault of its clip, not of the table.
     """
+    # a recipe from a stranger could name a private file as its table: no message quotes one that is
+    # outside the folder
     quoted = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
     listed = rows.read(path, quoted=quoted).rows
-    faults: list[Fault] = []
-    found: list[Entry] = []
+    faults: list[RowFault] = []
+    entries: list[Entry] = []
     for line, row in listed:
         entry, wrong = _entry(root, row)
-        faults += [Fault(line, *text) for text in wrong]
-        found.append(entry)
+        faults += [RowFault(line, *text) for text in wrong]
+        entries.append(entry)
     lines = [line for line, _ in listed]
-    faults += _told_twice(lines, found)
-    if found and all(entry.fault.endswith(NOT_THERE) for entry in found):
+    faults += _repeated(lines, entries)
+    if entries and all(entry.fault.endswith(NOT_THERE) for entry in entries):
+        # a wrong data.path, not many faults: stop
         kind = "none of its files is there: paths are relative to data.path"
-        faults += [Fault(line, kind, e.fault) for line, e in zip(lines, found, strict=True)]
+        faults += [RowFault(line, kind, e.fault) for line, e in zip(lines, entries, strict=True)]
     if not listed:
         raise DataError(f"{path}: holds no clip", f"columns: {', '.join(rows.COLUMNS)}")
     if faults:
         if not quoted:
-            faults = [fault._replace(said=f"not as it must be: {fault.kind}") for fault in faults]
-        said = _collapsed(path, faults, len(listed))
-        more = [f"… and {len(said) - SHOWN} more"] if len(said) > SHOWN else []
+            faults = [fault._replace(text=f"not as it must be: {fault.kind}") for fault in faults]
+        lines_shown = _collapsed(path, faults, len(listed))
+        more = [f"… and {len(lines_shown) - SHOWN} more"] if len(lines_shown) > SHOWN else []
         hint = f"columns: {', '.join(rows.COLUMNS)}; paths are relative to data.path"
-        raise DataError("\n".join(said[:SHOWN] + more), hint)
-    return found
+        raise DataError("\n".join(lines_shown[:SHOWN] + more), hint)
+    return entries
 
 
-def _told_twice(lines: Sequence[int], found: Sequence[Entry]) -> list[Fault]:
-    """List the pairs that stand in the table twice, and what is said of them each time."""
+def _repeated(lines: Sequence[int], entries: Sequence[Entry]) -> list[RowFault]:
+    """Return the faults of rows that repeat the pair of a row before, with its label or another."""
     first: dict[tuple[str, str], tuple[int, Entry]] = {}
     faults = []
-    for line, entry in zip(lines, found, strict=True):
+    for line, entry in zip(lines, entries, strict=True):
         pair = entry.audio, entry.visual
-        before, other = first.setdefault(pair, (line, entry))
-        if other is entry or pair == ("", ""):
+        line_before, before = first.setdefault(pair, (line, entry))
+        if before is entry or pair == ("", ""):
             continue
-        if other.label == entry.label:
-            faults.append(Fault(line, "again", f"the clip of line {before} again"))
+        if before.label == entry.label:
+            faults.append(RowFault(line, "again", f"the clip of line {line_before} again"))
         else:
-            said = f"the pair of line {before} with another label: {entry.label!r}, not "
-            faults.append(Fault(line, "two labels", f"{said}{other.label!r}"))
+            text = f"the pair of line {line_before} with another label: {entry.label!r}, not "
+            faults.append(RowFault(line, "two labels", f"{text}{before.label!r}"))
     return faults
 
 
-def _collapsed(path: Path, faults: Sequence[Fault], of: int) -> list[str]:
-    """Say each fault in a line; one that many rows have once, with its first line and the count."""
-    by_kind: dict[str, list[Fault]] = defaultdict(list)
+def _collapsed(path: Path, faults: Sequence[RowFault], of: int) -> list[str]:
+    """Return a line for each fault; a kind that many rows have is one line with their number."""
+    by_kind: dict[str, list[RowFault]] = defaultdict(list)
     for fault in faults:
         by_kind[fault.kind].append(fault)
-    said = []
+    texts = []
     for same in by_kind.values():
         if len(same) == of > 1:
-            said.append((same[0].line, f"{same[0].said} (and so in all {of} rows)"))
+            texts.append((same[0].line, f"{same[0].text} (and so in all {of} rows)"))
         elif len(same) > SHOWN_OF_A_KIND:
-            text = f"{same[0].said} (and so in {len(same) - 1} more of {of} rows)"
-            said.append((same[0].line, text))
+            text = f"{same[0].text} (and so in {len(same) - 1} more of {of} rows)"
+            texts.append((same[0].line, text))
         else:
-            said += [(fault.line, fault.said) for fault in same]
-    return [f"{path}:{line}: {text}" for line, text in sorted(said, key=lambda part: part[0])]
+            texts += [(fault.line, fault.text) for fault in same]
+    return [f"{path}:{line}: {text}" for line, text in sorted(texts, key=lambda part: part[0])]
 
 
 def _entry(root: Path, row: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]]]:
-    """Turn a row to a clip, and list what is wrong with the row: kind and sentence."""
-    text = {name: plain(str(value)) for name, value in row.items() if name != "azimuth"}
+    """Return the clip of a row, and the faults of the row: kind and sentence."""
+    text = {name: printable(str(value)) for name, value in row.items() if name != "azimuth"}
     label = text.get("label", "")
-    wrong = [] if class_names.plain(label) else [("no label", "no label")]
+    wrong = [] if class_names.comparison_key(label) else [("no label", "no label")]
     fault = ""
     for kind, suffixes in KINDS.items():
         if kind not in text:
@@ -144,8 +149,8 @@ def _entry(root: Path, row: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]
         wrong.append(("neither", "neither audio nor image nor video"))
     split = text.get("split", "")
     if split and not split_of(split):
-        wrong.append(("split", f"split {split!r} is none of {', '.join(SPLITS)}"))
-    azimuth, said = _azimuth(row.get("azimuth"))
+        wrong.append(("split", f"split {split!r} is none of {', '.join(SPLIT_WORDS)}"))
+    azimuth, azimuth_faults = _azimuth(row.get("azimuth"))
     entry = Entry(
         f"{label}/{sound}|{picture}" if sound != picture else sound,
         label,
@@ -157,10 +162,11 @@ def _entry(root: Path, row: dict[str, Any]) -> tuple[Entry, list[tuple[str, str]
         azimuth,
         fault,
     )
-    return entry, wrong + said
+    return entry, wrong + azimuth_faults
 
 
 def _fault(root: Path, name: str) -> str:
+    """Return why a file that a row names cannot be used, or ""."""
     try:
         if not (root / name).is_file():
             return f"{name}: {NOT_THERE}"
@@ -172,10 +178,11 @@ def _fault(root: Path, name: str) -> str:
 
 
 def _azimuth(value: Any) -> tuple[float | None, list[tuple[str, str]]]:
+    """Return an azimuth in [0, 360) degrees or None, and the faults of what is written."""
     if value is None:
         return None, []
     try:
-        # a spreadsheet that parts columns with ; writes 22,5
+        # a spreadsheet that separates columns by ; writes 22,5
         degrees = float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError):
         return None, [("azimuth", f"azimuth {show(value)} is no number")]
@@ -187,13 +194,16 @@ def _azimuth(value: Any) -> tuple[float | None, list[tuple[str, str]]]:
 
 
 def _inside(root: Path, name: str) -> str | None:
-    """Return a path relative to the folder, with /; None if it leads out of it or names none."""
-    if "\\" in name and not _is_there(root, name):  # written on Windows
+    """Return a path relative to the folder, with /; None if it is empty or leads out of it."""
+    # a path written on Windows, unless a file here has the backslash in its name
+    if "\\" in name and not _is_there(root, name):
         name = name.replace("\\", "/")
     path = PurePosixPath(name)
+    # also C:/, which is absolute on Windows alone
     if ".." in path.parts or re.match(r"[A-Za-z]:/", name):
         return None
     if path.is_absolute():
+        # the user may have written the path with or without the links in it
         roots = {Path(os.path.abspath(root)), Path(os.path.realpath(root))}  # noqa: PTH100 - keeps links
         path = next((path.relative_to(r) for r in roots if path.is_relative_to(r)), path)
     return None if path.is_absolute() or not path.parts else path.as_posix()

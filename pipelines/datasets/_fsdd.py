@@ -1,4 +1,4 @@
-"""The recordings of the Free Spoken Digit Dataset, by their names "<digit>_<speaker>_<index>"."""
+"""List the Free Spoken Digit Dataset, whose files are named "<digit>_<speaker>_<index>.wav"."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ TEST_BELOW = 5  # indices 0 to 4 are the official test part
 
 
 class Recording(NamedTuple):
-    """Who says what, in which take."""
+    """A recording: one digit, spoken by one speaker, in one of its takes."""
 
     digit: int
     speaker: str
@@ -24,11 +24,11 @@ class Recording(NamedTuple):
 
     @property
     def is_test(self) -> bool:
-        """Tell whether it is of the official test part."""
+        """Return whether the recording is in the official test part."""
         return self.take < TEST_BELOW
 
 
 def recordings(raw: Path) -> list[Recording]:
     """List the recordings, sorted. Raises DataError naming a file of another form."""
-    found = listed(raw / "fsdd" / "recordings", ".wav", NAME)
-    return sorted(Recording(int(match[1]), match[2], int(match[3])) for match in found)
+    matches = listed(raw / "fsdd" / "recordings", ".wav", NAME)
+    return sorted(Recording(int(match[1]), match[2], int(match[3])) for match in matches)

@@ -1,4 +1,4 @@
-"""Files that are known by the form of their names, which say what is in them."""
+"""List files whose names, of one published form, describe what is in them."""
 
 import re
 from pathlib import Path
@@ -7,19 +7,20 @@ from pipelines.errors import DataError
 
 
 def listed(folder: Path, suffix: str, form: re.Pattern[str]) -> list[re.Match[str]]:
-    """Match the stems of a folder's files of a kind, in the order of their names.
+    """Return the matches of the stems of a folder's files with a suffix, in order of name.
 
-    Hidden files are none. Raises DataError naming a file whose name is of another form: what it
-    holds would be a guess, and to leave it out in silence would make the data set smaller.
+    Hidden files are skipped. Raises DataError naming a file whose name is of another form.
     """
-    found = []
+    matches = []
     for path in sorted(folder.glob(f"*{suffix}")):
         if path.name.startswith("."):
             continue
         match = form.fullmatch(path.stem)
+        # what it holds would be a guess, and without it the data set would be smaller unnoticed
         if match is None:
             raise DataError(
-                f"{str(path)!r}: not a name of the published layout", "move away what is not its"
+                f"{str(path)!r}: not a name of the published layout",
+                "move the file out of the folder",
             )
-        found.append(match)
-    return found
+        matches.append(match)
+    return matches

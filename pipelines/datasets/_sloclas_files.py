@@ -1,4 +1,4 @@
-"""SLoClas' files as their names describe them all together, and what was played in each."""
+"""Describe SLoClas' files by all of their names together, and group them by dry sound."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -25,29 +25,30 @@ def sound_files(folder: Path) -> list[str]:
 
 
 def named(folder: Path) -> list[Part]:
-    """Describe the files by their names.
+    """Return the files with the class and azimuth that their names give.
 
-    Raises DataError listing some that say too little, and where numbers are no azimuths of a data
-    set in which every sound was played from azimuths 5 degrees apart.
+    Raises DataError listing some names that give too little, and for numbers that cannot be
+    azimuths of a data set in which every sound was played from azimuths 5 degrees apart.
     """
     names = sound_files(folder)
     if not names:
         raise DataError(f"no .wav files in {folder}", "avsnn download sloclas")
     parts, unclear, unnamed = [], [], defaultdict(set)
     for name in names:
-        found = described(name) if name.isprintable() else None
+        class_and_azimuth = described(name) if name.isprintable() else None
         angle = azimuth(name)
-        if found is not None and angle is not None:
-            parts.append(Part(name, *found, None, None, "", angle.sound))
+        if class_and_azimuth is not None and angle is not None:
+            parts.append(Part(name, *class_and_azimuth, None, None, "", angle.sound))
+            # a bare number may be the class's own (bell5): judged below, by all files of the class
             if not angle.is_marked:
-                unnamed[found[0]].add(angle.degrees)
+                unnamed[class_and_azimuth[0]].add(angle.degrees)
         elif not is_noise(name):
             unclear.append(name)
     if unclear or not parts:
         unclear = unclear or names
         raise DataError(
-            f"{len(unclear)} of {len(names)} file names do not say class and azimuth without "
-            f"doubt, such as {', '.join(map(ascii, unclear[:3]))}",
+            f"{len(unclear)} of {len(names)} file names do not give class and azimuth "
+            f"unambiguously, such as {', '.join(map(ascii, unclear[:3]))}",
             LAYOUT_HINT,
         )
     if fault := _odd_azimuths({part.azimuth_deg for part in parts}) or _own_numbers(unnamed):
@@ -56,16 +57,18 @@ def named(folder: Path) -> list[Part]:
 
 
 def by_sound(parts: Iterable[Part], *, by_table: bool) -> list[Part]:
-    """Make each dry sound the recording that must not be split.
+    """Return the parts with their dry sound as the recording that must not be split.
 
-    Raises DataError if that is not told: every sound was played from every azimuth, so that a name
-    which stays the same at all of them is a sound's, and a number that runs on is not.
+    by_table: the user's table names the sounds. Raises DataError for a file without a dry sound,
+    for names that cannot be those of dry sounds, and for a class with too few sounds to split.
     """
     parts = list(parts)
     azimuths_of, sounds_of = defaultdict(set), defaultdict(set)
     for part in parts:
         azimuths_of[part.label, part.sound].add(part.azimuth_deg)
         sounds_of[part.label].add(part.sound)
+    # every sound was played from every azimuth: a name that is the same at all of them is a
+    # sound's, a number that counts takes is not
     every, fault = {part.azimuth_deg for part in parts}, ""
     for (label, sound), azimuths in sorted(azimuths_of.items()):
         kind = CLASSES[label]
@@ -80,13 +83,13 @@ def by_sound(parts: Iterable[Part], *, by_table: bool) -> list[Part]:
                 f"leave-sound-out: {fault}",
                 "write the dry sound into the column sound of the table in data.layout"
                 if by_table
-                else f"the names do not tell; {LAYOUT_HINT}, with a column sound",
+                else f"the names do not identify it; {LAYOUT_HINT}, with a column sound",
             )
     return [part._replace(recording=f"{CLASSES[part.label]}: {part.sound}") for part in parts]
 
 
 def _odd_azimuths(azimuths: Iterable[float]) -> str:
-    """Say which azimuths are too near to each other: takes that are numbered."""
+    """Return which azimuths are too near to each other, so that they number takes, or ""."""
     for before, after in pairwise(sorted(azimuths)):
         if after - before < LEAST_STEP_DEG:
             return (
@@ -97,7 +100,7 @@ def _odd_azimuths(azimuths: Iterable[float]) -> str:
 
 
 def _own_numbers(unnamed: dict[int, set[int]]) -> str:
-    """Say for which class there is but one number, and no word that makes it an azimuth."""
+    """Return which class has one number alone and no word that makes it an azimuth, or ""."""
     for label, numbers in sorted(unnamed.items()):
         if len(numbers) == 1:
             return (

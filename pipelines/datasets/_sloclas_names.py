@@ -1,4 +1,4 @@
-"""What a file of SLoClas holds, read off its name: class, azimuth, and the dry sound played."""
+"""Read class, azimuth and dry sound of a SLoClas file off its name."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ CLASSES = (
 )
 NOISES = {"noise", "crowd", "machine", "traffic", "car", "animal", "water", "wind"}
 ANGLES = {"doa", "deg", "degree", "degrees", "azi", "azimuth", "angle", "theta"}
-FILLING = {"and", "noises"}
+FILLERS = {"and", "noises"}
 DIGITS = 3  # of an azimuth
 
 # the dry sounds are RWCP's, whose names are cut to eight letters and numbered: particl2, bell5
@@ -28,13 +28,14 @@ SPELT = {
     for label, name in enumerate(CLASSES)
     for spelling in (name, name.removesuffix("s"), name.removesuffix("s") + "s")
 } | {"particl": CLASSES.index("particle")}
+# a number, a word (split at a capital: DogBark), or what separates them
 TOKEN = re.compile("[0-9]+|[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^A-Za-z0-9]+")
 
 Tokens = Sequence[str]
 
 
 class Azimuth(NamedTuple):
-    """An azimuth, whether a word says so, and the path without it: the dry sound's name."""
+    """An azimuth, whether a word marks it, and the rest of the path: the dry sound's name."""
 
     degrees: int
     is_marked: bool
@@ -50,27 +51,30 @@ def described(path: str) -> tuple[int, float] | None:
 
     Class: a class's name, singular or plural, as a word of the file's name, else of the folder
     next above; a digit behind it is the class's own. Azimuth: a number from 0 to 360 right after
-    or before a word for an angle, after wins; else a folder that is only a number, or the only
-    number that stands alone in the file's name. What could be read in two ways is None.
+    or before a word for an angle, where the one after wins; else a folder that is only a number, or
+    the only number that stands alone in the file's name. A name that can be read in two ways gives
+    None.
     """
-    label, found = _label(path), azimuth(path)
-    if label is None or found is None or _says_noise(path):
+    label, angle = _label(path), azimuth(path)
+    if label is None or angle is None or _names_noise(path):
         return None
-    return label, float(found.degrees)
+    return label, float(angle.degrees)
 
 
 def azimuth(path: str) -> Azimuth | None:
-    """Read a file's azimuth off its path, or None where there is none or it is in doubt."""
+    """Read a file's azimuth off its path; None if there is none or it can be read in two ways."""
     parts = _parts(path)
     try:
-        found = [_marked(part) for part in parts]
-        values = {value for of_part in found for value in of_part.values()}
+        numbers = [_marked(part) for part in parts]
+        values = {value for in_part in numbers for value in in_part.values()}
+        # numbers that no word marks count only if no number is marked
         is_marked = bool(values)
         if not is_marked:
-            found = _bare(parts)
-            values = {value for of_part in found for value in of_part.values()}
+            numbers = _bare(parts)
+            values = {value for in_part in numbers for value in in_part.values()}
     except InDoubtError:
         return None
+    # the same azimuth in folder and file name is no doubt, two azimuths are
     if len(values) != 1 or max(values) > 360:
         return None
     left = (
@@ -79,20 +83,22 @@ def azimuth(path: str) -> Azimuth | None:
             for i, token in enumerate(part)
             if i not in used and token.isalnum() and token.lower() not in ANGLES
         )
-        for part, used in zip(parts, found, strict=True)
+        for part, used in zip(parts, numbers, strict=True)
     )
     return Azimuth(values.pop() % 360, is_marked, "/".join(part for part in left if part).lower())
 
 
 def is_noise(path: str) -> bool:
-    """Tell whether a file is one of the noise recordings, which have no class."""
-    return _says_noise(path) and _label(path) is None
+    """Return whether a file is one of the noise recordings, which have no class."""
+    return _names_noise(path) and _label(path) is None
 
 
-def _says_noise(path: str) -> bool:
+def _names_noise(path: str) -> bool:
+    """Return whether the file's name, or a folder named only after noises, has a word for noise."""
+    # a folder such as "bells in noise" is not one of noise recordings
     *folders, name = ({token.lower() for token in part if token.isalpha()} for part in _parts(path))
     return bool(name & NOISES) or any(
-        words & NOISES and words <= NOISES | ANGLES | FILLING for words in folders
+        words & NOISES and words <= NOISES | ANGLES | FILLERS for words in folders
     )
 
 
@@ -100,8 +106,9 @@ def _parts(path: str) -> list[Tokens]:
     """Split a path into the words, numbers and separators of its folders and its file's stem."""
     written = PurePosixPath(path).with_suffix("").parts
     # what is not ASCII is neither a letter nor a digit here
-    plain = (part.encode("ascii", "replace").decode() for part in written)
-    return [TOKEN.findall(re.sub("DoA|DOA", "Doa", part)) for part in plain]
+    ascii_parts = (part.encode("ascii", "replace").decode() for part in written)
+    # DoA would be split at its second capital
+    return [TOKEN.findall(re.sub("DoA|DOA", "Doa", part)) for part in ascii_parts]
 
 
 def _label(path: str) -> int | None:
@@ -114,13 +121,13 @@ def _label(path: str) -> int | None:
 
 
 def _marked(part: Tokens) -> dict[int, int]:
-    """Find the numbers beside words for an angle, by place. Raises InDoubtError."""
-    found: dict[int, int] = {}
+    """Return the numbers beside words for an angle, by place. Raises InDoubtError."""
+    numbers: dict[int, int] = {}
     for place, token in enumerate(part):
         if token.lower() not in ANGLES:
             continue
         before, after = _beside(part, place, -1), _beside(part, place, 1)
-        if before is not None and before in found:
+        if before is not None and before in numbers:
             if before == place - 1 and after != place + 1:  # doa45deg: its unit
                 continue
             before = None  # doa45_doa90
@@ -132,14 +139,17 @@ def _marked(part: Tokens) -> dict[int, int]:
             raise InDoubtError
         chosen = before if after is None else after
         if chosen is not None:
-            found[chosen] = _number(part, chosen)
-    return found
+            numbers[chosen] = _number(part, chosen)
+    return numbers
 
 
 def _bare(parts: Sequence[Tokens]) -> list[dict[int, int]]:
-    """Find the numbers that may be azimuths though no word says so. Raises InDoubtError."""
+    """Return by part and place the numbers that may be azimuths without a word that marks them.
+
+    Raises InDoubtError if several numbers of the file's name may be.
+    """
     *folders, name = parts
-    found = [
+    in_folders = [
         {0: int(part[0])} if len(part) == 1 and part[0].isdigit() and len(part[0]) <= DIGITS else {}
         for part in folders
     ]
@@ -149,25 +159,29 @@ def _bare(parts: Sequence[Tokens]) -> list[dict[int, int]]:
         for place in _standing_alone(name)
         if not any(_word_beside(name, place, step) for step in (-1, 1))
     ]
-    if not any(found) and len(alone) > 1:
+    if not any(in_folders) and len(alone) > 1:
         raise InDoubtError
-    return [*found, {place: _number(name, place) for place in alone if len(name[place]) <= DIGITS}]
+    return [
+        *in_folders,
+        {place: _number(name, place) for place in alone if len(name[place]) <= DIGITS},
+    ]
 
 
 def _standing_alone(part: Tokens) -> Iterator[int]:
+    """Iterate over the places of numbers that touch no word, as the 5 of bell5 does."""
     for place, token in enumerate(part):
         if token.isdigit() and not (_is_word(part, place - 1) or _is_word(part, place + 1)):
             yield place
 
 
 def _word_beside(part: Tokens, place: int, step: int) -> bool:
-    """Tell whether the next token beyond a separator is a word, and no class's."""
+    """Return whether the next token beyond a separator is a word, but not a class's name."""
     there = place + 2 * step
     return _is_word(part, there) and part[there].lower() not in SPELT
 
 
 def _beside(part: Tokens, place: int, step: int) -> int | None:
-    """Find the number next to a word, at most a separator away."""
+    """Return the place of the number next to a word, at most a separator away, or None."""
     for there in (place + step, place + 2 * step):
         if 0 <= there < len(part) and part[there].isdigit():
             return there
@@ -180,7 +194,7 @@ def _number(part: Tokens, place: int) -> int:
     """Read a number. Raises InDoubtError if it has a sign, a fraction or more than 3 digits."""
     gaps = [token for token in part if not token.isalnum()]
     gap = part[place - 1] if place and not part[place - 1].isalnum() else ""
-    # doa-45, doa_-45: a minus, unless all of the name is hyphenated
+    # doa-45, doa_-45: a minus sign, unless all separators of the name are hyphens
     is_signed = gap not in ("", " ", "_", "=", "-") or (
         gap == "-" and (place == 1 or set(gaps) != {"-"} or len(gaps) == 1)
     )

@@ -1,4 +1,4 @@
-"""What each file of SLoClas holds, read off a table that the user gives."""
+"""Read what each file of SLoClas holds from the user's table."""
 
 import csv
 import json
@@ -10,11 +10,11 @@ from pipelines.datasets._sloclas_names import CLASSES, SPELT
 from pipelines.errors import DataError
 
 MAX_BYTES, MAX_ROWS = 1 << 28, 1_000_000
-END = object()
+END = object()  # not None: null is a row of JSON lines
 
 
 class Part(NamedTuple):
-    """A labelled stretch of a file; times are None for the whole of it; sound is the dry one."""
+    """A labelled part of a file. start_s, end_s: None for the whole file. sound: the dry sound."""
 
     file: str
     label: int
@@ -28,8 +28,8 @@ class Part(NamedTuple):
 def read_layout(path: Path) -> list[Part]:
     """Read a table: file, class, azimuth_deg, and optionally start_s, end_s, recording, sound.
 
-    file: below the data set's folder. recording: what must not be split, if not the file. sound:
-    the dry sound that was played. Raises DataError naming the line at fault.
+    file: below the data set's folder. recording: what must not be split, instead of the file.
+    sound: the dry sound that was played. Raises DataError naming the line at fault.
     """
     row_number, parts = 0, []
     try:
@@ -41,6 +41,7 @@ def read_layout(path: Path) -> list[Part]:
                 if path.suffix == ".jsonl"
                 else csv.DictReader(file)
             )
+            # next, not a loop over rows: reading can raise, and its row must be counted by then
             for row_number in range(1, MAX_ROWS + 2):
                 row: Any = next(rows, END)
                 if row is END:
@@ -57,9 +58,9 @@ def read_layout(path: Path) -> list[Part]:
         csv.Error,
         RecursionError,
     ) as error:
-        said = f"no column {error}" if isinstance(error, KeyError) else error
+        reason = f"no column {error}" if isinstance(error, KeyError) else error
         raise DataError(
-            f"{path}, row {row_number}: {said}",
+            f"{path}, row {row_number}: {reason}",
             "columns: file, class, azimuth_deg, and optionally start_s, end_s, recording, sound",
         ) from error
     if not parts:
@@ -68,12 +69,13 @@ def read_layout(path: Path) -> list[Part]:
 
 
 def _part(row: Mapping[str, Any]) -> Part:
-    """Check a row of a layout. Raises ValueError, TypeError or KeyError."""
+    """Return the part that a row describes. Raises ValueError, TypeError or KeyError."""
     name, kind = row["file"], row["class"]
     recording, sound = (str(row.get(column) or "") for column in ("recording", "sound"))
     # the manifest is UTF-8: a name that cannot be printed cannot be written there
     if not isinstance(name, str) or not (name + recording + sound).isprintable():
         raise ValueError("a file, recording or sound without a printable name")
+    # the name is joined to the data set's folder, and must not lead out of it
     if not name or PurePosixPath(name).is_absolute() or ".." in name.split("/"):
         raise ValueError(f"not a path below the data set's folder: {name[:80]!r}")
     label = SPELT.get(str(kind).rstrip("0123456789").lower())
@@ -93,7 +95,8 @@ def _part(row: Mapping[str, Any]) -> Part:
 
 
 def _number(written: Any) -> float:
-    """Read a number as people write it: Python reads 4_5 as 45, and true as 1."""
+    """Return a number as people write it. Raises ValueError or TypeError."""
+    # Python also reads 4_5, as 45, and true, as 1
     if isinstance(written, bool) or (isinstance(written, str) and "_" in written):
         raise ValueError(f"could not convert to a number: {written!r}")
     return float(written)

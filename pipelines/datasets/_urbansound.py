@@ -1,4 +1,4 @@
-"""What the two forms of UrbanSound8K share: classes, names of slices, folds and protocols."""
+"""Classes, names of slices, folds and protocols, shared by the two forms of UrbanSound8K."""
 
 import re
 from collections import defaultdict
@@ -23,6 +23,7 @@ CLASSES = (
     "siren",
     "street_music",
 )
+# <fsID>-<class>-<occurrence>-<slice>
 STEM = re.compile(r"([0-9]+)-([0-9])-([0-9]+)-([0-9]+)")
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
 FOLDS = 10
@@ -41,26 +42,27 @@ def folds() -> dict[str, int]:
     """Return the official fold of each of the 8,732 slices, by stem, from the index of files."""
     index = registry.bundled("data_manifests") / "urbansound8k.tsv"
     paths = (line.split("\t", 1)[0] for line in index.read_text(encoding="utf-8").splitlines())
-    found = (re.fullmatch(r"audio/fold([0-9]+)/(.+)\.wav", path) for path in paths)
-    return {match[2]: int(match[1]) for match in found if match}
+    matches = (re.fullmatch(r"audio/fold([0-9]+)/(.+)\.wav", path) for path in paths)
+    return {match[2]: int(match[1]) for match in matches if match}
 
 
 def split(
     slices: Mapping[str, Slice], protocol: Protocol, seed: int, test_fold: int
 ) -> dict[str, str]:
-    """Put each slice in a split. slices: by stem.
+    """Return the split of each slice by its stem. slices: by stem.
 
     paper-7:3: 30 % of each class for test, by seed. authors-order: the first 70 % of each class in
     the order of file names for training. official-folds: a fold for test, the next one for
-    validation. grouped-fsid: about 30 % for test, no recording on two sides. Validation is a tenth
-    of training where no fold is: of the slices, or of the recordings.
+    validation. grouped-fsid: about 30 % for test, no recording in two splits. Without
+    folds, validation is a tenth of training: of the slices, or of the recordings for grouped-fsid.
     """
-    labels = {stem: found.label for stem, found in slices.items()}
-    groups = {stem: found.recording for stem, found in slices.items()}
+    labels = {stem: entry.label for stem, entry in slices.items()}
+    groups = {stem: entry.recording for stem, entry in slices.items()}
     if protocol == "official-folds":
+        # the fold after the last is the first
         next_fold = test_fold % FOLDS + 1
         sides = {test_fold: "test", next_fold: "validation"}
-        return {stem: sides.get(found.fold, "train") for stem, found in slices.items()}
+        return {stem: sides.get(entry.fold, "train") for stem, entry in slices.items()}
     if protocol == "paper-7:3":
         test = chosen(labels, TEST_SHARE, seed, "test")
     elif protocol == "authors-order":
@@ -81,7 +83,8 @@ def split(
 
 
 def _last_in_order(labels: Mapping[str, int]) -> set[str]:
-    """Return the last 30 % of each class by file name; the authors' order is of their disk."""
+    """Return the last 30 % of each class in the order of file names."""
+    # the authors take the order in which their file system lists the files, which is not published
     by_class = defaultdict(list)
     for stem in sorted(labels):
         by_class[labels[stem]].append(stem)

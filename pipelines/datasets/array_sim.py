@@ -3,7 +3,7 @@
 The array is the ReSpeaker's square unless the radius is changed. Sounds reach it as plane waves,
 from a point 1.5 m away, or in a room with echoes (image sources, pyroomacoustics); delays are
 exact to any fraction of a sample. Every clip is a function of its name alone. A toy: its numbers
-say that a localiser works, not how good it is in a real room.
+show that a localiser works, not how good it is in a real room.
 """
 
 import re
@@ -82,8 +82,8 @@ def pairs(
 ) -> list[Clip]:
     """List the clips: 70 % for training (a tenth of it for validation), 30 % for testing.
 
-    leave-azimuth-out: no azimuth of the test is heard in training or validation, and none of the
-    validation in training. Raises UsageError for a room without pyroomacoustics.
+    leave-azimuth-out: no azimuth is in two of training, validation and test. Raises UsageError
+    for a room without pyroomacoustics.
     """
     if propagation == "room" and find_spec("pyroomacoustics") is None:
         raise _no_rooms()
@@ -94,7 +94,7 @@ def pairs(
                 azimuth = float(step)
                 if continuous:
                     drawn = np.random.default_rng([seed, step, label, number]).random()
-                    # the name has three decimals: down, lest it be the next step's
+                    # the name has three decimals; rounded down, or it could be the next step's
                     azimuth += np.floor(1000 * drawn * azimuth_step_deg) / 1000
                 name = (
                     f"{kind}_az{azimuth:07.3f}_{propagation}_r{radius_m:.5f}"
@@ -121,8 +121,10 @@ def pairs(
 def _held_out(
     labels: dict[str, int], steps: dict[str, str], protocol: str, share: float, seed: int, use: str
 ) -> set[str]:
+    """Return the clips held out: a share of each class, or whole steps of the azimuth."""
     if protocol == "random":
         return chosen(labels, share, seed, use)
+    # one class for all: a step is held out with the sounds of every class
     groups = {name: steps[name] for name in labels}
     return chosen_groups(groups, dict.fromkeys(labels, 0), share, seed, use)
 
@@ -130,29 +132,31 @@ def _held_out(
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Synthesise a clip by its name: (4, 16000) float32, and 16 kHz.
 
-    Raises DataError for a name that is none, UsageError for a room without pyroomacoustics.
+    Raises DataError for a name that is not a clip's, UsageError for a room without pyroomacoustics.
     """
     match = SOURCE.fullmatch(source)
     if match is None:
         raise DataError(f"no simulated clip {source[:80]!r}", "run avsnn prepare again")
     kind, azimuth_deg, propagation, radius_m = match[1], float(match[2]), match[3], float(match[4])
+    # all that makes the clip another sound; not the radius, propagation and noise, so that these
+    # can be compared on the same sounds
     numbers = [int(match[6]), int(match[7]), CLASSES.index(kind), round(1000 * azimuth_deg)]
     random = np.random.default_rng(numbers)
     sound = synthesised(kind, random)
     microphones = circle(MICROPHONES, radius_m, FIRST_DEG)
     if propagation == "far":
-        heard = delayed(sound, RATE_HZ * far_field_delays(microphones, azimuth_deg))
+        received = delayed(sound, RATE_HZ * far_field_delays(microphones, azimuth_deg))
     elif propagation == "point":
         delays, gains = spherical_delays(microphones, DISTANCE_M * direction(azimuth_deg))
-        heard = delayed(sound, RATE_HZ * delays, gains)
+        received = delayed(sound, RATE_HZ * delays, gains)
     else:
-        heard = _in_room(sound, azimuth_deg, microphones, random)
-    noise = LEVEL * 10 ** (-int(match[5]) / 20) * random.standard_normal(heard.shape)
-    return (heard + noise).astype(np.float32), RATE_HZ
+        received = _in_room(sound, azimuth_deg, microphones, random)
+    noise = LEVEL * 10 ** (-int(match[5]) / 20) * random.standard_normal(received.shape)
+    return (received + noise).astype(np.float32), RATE_HZ
 
 
 def synthesised(kind: str, random: np.random.Generator) -> Array:
-    """Make a sound of half a second or more, with silence before and after: (16000,).
+    """Synthesise a sound of 0.5 to 0.75 s, with silence before and after: (16000,).
 
     kind: chirp, linear sweeps of 40 to 120 ms, all up or all down; clicks, decaying pulses at 8 to
     25 a second; noise, a burst; tone, harmonics of 150 to 400 Hz. Nothing outside 100 to 7,200 Hz.
@@ -165,21 +169,23 @@ def synthesised(kind: str, random: np.random.Generator) -> Array:
         sweep_s = random.uniform(0.04, 0.12)
         since_s = time_s % sweep_s
         slope = (ends_hz[1] - ends_hz[0]) / sweep_s
-        made = np.sin(2 * np.pi * (ends_hz[0] * since_s + slope / 2 * since_s**2))
+        played = np.sin(2 * np.pi * (ends_hz[0] * since_s + slope / 2 * since_s**2))
     elif kind == "clicks":
         rate_hz, ring_hz = random.uniform(8, 25), random.uniform(1000, 4000)
         since_s = time_s % (1 / rate_hz)
-        made = np.exp(-since_s / 0.002) * np.sin(2 * np.pi * ring_hz * since_s)
+        played = np.exp(-since_s / 0.002) * np.sin(2 * np.pi * ring_hz * since_s)
     elif kind == "noise":
-        made = random.standard_normal(length)
+        played = random.standard_normal(length)
     else:
         first_hz = random.uniform(150, 400)
         harmonic = np.arange(1, int(7000 / first_hz) + 1)[:, None]
         phase = random.uniform(0, 2 * np.pi, harmonic.shape)
-        made = (np.sin(2 * np.pi * harmonic * first_hz * time_s + phase) / harmonic**0.5).sum(0)
+        played = (np.sin(2 * np.pi * harmonic * first_hz * time_s + phase) / harmonic**0.5).sum(0)
+    # 10 ms at both ends: a step would be a click in any kind of sound
     fade = np.minimum(1, np.minimum(np.arange(length), np.arange(length)[::-1]) / 160)
     sound = np.zeros(SAMPLES)
-    sound[onset : onset + length] = made * np.sin(np.pi / 2 * fade) ** 2
+    sound[onset : onset + length] = played * np.sin(np.pi / 2 * fade) ** 2
+    # the last filter, so that the fade and the clicks stay in the band too
     spectrum, hz = np.fft.rfft(sound), np.fft.rfftfreq(SAMPLES, 1 / RATE_HZ)
     spectrum[(hz < BAND_HZ[0]) | (hz > BAND_HZ[1])] = 0
     filtered: Array = np.fft.irfft(spectrum, SAMPLES)
@@ -189,16 +195,20 @@ def synthesised(kind: str, random: np.random.Generator) -> Array:
 def _in_room(
     sound: Array, azimuth_deg: float, microphones: Array, random: np.random.Generator
 ) -> Array:
-    """Play a sound 1.5 m from the array in a random room, 0.2 to 0.4 s of reverberation."""
+    """Return a sound as the microphones receive it 1.5 m away in a random room: (4, 16000).
+
+    The room has 0.2 to 0.4 s of reverberation. Raises UsageError without pyroomacoustics.
+    """
     try:
         pyroomacoustics = import_module("pyroomacoustics")  # an extra: it may not be there
     except ImportError as error:
         raise _no_rooms() from error
     size = random.uniform([4.5, 4.5, 2.5], [8.0, 7.0, 3.5])
-    # the loudspeaker stays half a metre from the walls, wherever it stands
+    # the loudspeaker stays half a metre from the walls in every direction from the array
     aside = [DISTANCE_M + 0.5, DISTANCE_M + 0.5, 1.0]
     centre = random.uniform(aside, size - aside)
     absorption, order = pyroomacoustics.inverse_sabine(random.uniform(0.2, 0.4), size)
+    # the order is bounded, for the number of image sources grows with its cube
     room = pyroomacoustics.ShoeBox(
         size, fs=RATE_HZ, materials=pyroomacoustics.Material(absorption), max_order=min(order, 15)
     )
@@ -206,12 +216,13 @@ def _in_room(
     room.add_microphone_array((centre + microphones).T)
     room.compute_rir()
     responses = [channel[0] for channel in room.rir]
+    # long enough that the circular convolution does not wrap round
     length = SAMPLES + max(map(len, responses))
     spectra = np.stack([np.fft.rfft(response, length) for response in responses])
-    heard: Array = np.fft.irfft(spectra * np.fft.rfft(sound, length), length, axis=-1)
-    # whatever gain the library gives to a distance: with its echoes it is as loud as without them
-    gain = np.sqrt((sound**2).sum() / (heard**2).sum(1).mean())
-    return float(gain) * heard[:, :SAMPLES]
+    received: Array = np.fft.irfft(spectra * np.fft.rfft(sound, length), length, axis=-1)
+    # scaled to the power without echoes: the library's gain for the distance would change the SNR
+    gain = np.sqrt((sound**2).sum() / (received**2).sum(1).mean())
+    return float(gain) * received[:, :SAMPLES]
 
 
 def _no_rooms() -> UsageError:

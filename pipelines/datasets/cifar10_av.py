@@ -1,7 +1,7 @@
 """CIFAR10-AV: images of CIFAR-10's classes with sounds, paired by its authors.
 
-Guo et al., IEEE TCDS 16(3), 2024: pairs of one stem in class folders, without a split, and without
-a word on where sounds and images are from. `cifar10-sounds` pairs CIFAR-10 itself with your sounds.
+Guo et al., IEEE TCDS 16(3), 2024: pairs of one stem in class folders, without a split. The
+source of sounds and images is not published. `cifar10-sounds` pairs CIFAR-10 with your own sounds.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ VERSION = 2
 FOLDER = "cifar10-av"
 LAYOUTS = (("Dataset_v3_sound", "Dataset_v3_vision"), ("audio", "vision"))
 PICTURES = {".png", ".jpg", ".jpeg"}
-HINT = "avsnn download cifar10-av says what to do"
+DOWNLOAD_HINT = "run avsnn download cifar10-av: it prints what to do"
 
 
 def pairs(
@@ -35,7 +35,7 @@ def pairs(
     ] = "grouped",
     seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,
 ) -> list[Clip]:
-    """List the pairs; a file that makes none is excluded with its reason.
+    """List the pairs; a file without its pair is excluded with the reason.
 
     Raises DataError if the class folders are not those of CIFAR-10 or nothing pairs.
     """
@@ -54,7 +54,8 @@ def pairs(
             fault = f"has {counts[0]} sounds and {counts[1]} images of its name"
             bad.append(Clip(f"{name}/{stem}", "train", 0, stem, "", "", excluded=fault))
     if not labels:
-        raise DataError(f"no pair in {folder}", HINT)
+        raise DataError(f"no pair in {folder}", DOWNLOAD_HINT)
+    # stems are not unique across classes: a key is class and stem
     groups = {key: recording_of(key.partition("/")[2]) for key in labels}
     splits = split(labels, groups if protocol == "grouped" else None, seed)
     good = []
@@ -79,14 +80,16 @@ def image(raw: Path, source: str) -> np.ndarray:
 
 
 def _trees(folder: Path) -> tuple[Path, Path]:
-    found = [
+    """Return the folders of sounds and of images. Raises DataError unless there is one of each."""
+    # up to two levels down: archives are unpacked with or without their top folder
+    layouts = [
         (base / sound, base / vision)
         for base in (folder, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/")))
         for sound, vision in LAYOUTS
         if (base / sound).is_dir() and (base / vision).is_dir()
     ]
-    if len(found) != 1:
+    if len(layouts) != 1:
         names = " or ".join(" and ".join(layout) for layout in LAYOUTS)
-        many = "several times" if found else "not"
-        raise DataError(f"{folder}: the folders {names} are {many} there", HINT)
-    return found[0]
+        many = "several times" if layouts else "not"
+        raise DataError(f"{folder}: the folders {names} are {many} there", DOWNLOAD_HINT)
+    return layouts[0]

@@ -1,6 +1,6 @@
 """CIFAR-10's own images, each with a sound of its class from your folder of sounds.
 
-The test part is CIFAR-10's. What the sounds are is up to you: class folders called as the classes.
+The test part is CIFAR-10's. The sounds are yours: class folders named after the classes.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from pydantic import Field
 from pipelines.clips import in_place as own_files
 from pipelines.clips.clips import Clip
 from pipelines.clips.protocols import chosen, seeded_order
-from pipelines.clips.walk import NOT_UTF8, plain
+from pipelines.clips.walk import NOT_UTF8, printable
 from pipelines.datasets._cifar10 import CLASSES, SOUNDS, VALIDATION_SHARE, class_files, recording_of
 from pipelines.datasets._cifar10 import split as split_clips
 from pipelines.errors import DataError
@@ -25,7 +25,7 @@ IN_PLACE = ("audio_folder",)
 BINARY = "cifar-10-batches-bin"
 BATCHES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
 ROW_BYTES, BATCH_ROWS = 3073, 10_000
-HINT = "avsnn download cifar10-sounds"
+DOWNLOAD_HINT = "avsnn download cifar10-sounds"
 
 
 def pairs(
@@ -46,30 +46,29 @@ def pairs(
 ) -> list[Clip]:
     """List 60,000 pairs; the sounds of a class are taken in turn.
 
-    Raises DataError if the sounds' folders are not CIFAR-10's classes, or too few for a split.
+    Raises DataError if the sounds' folders are not CIFAR-10's classes, or hold too few for a split.
     """
     if audio_folder is None:
         raise DataError("cifar10-sounds needs sounds", "set data.audio_folder to class folders")
     images = raw / BINARY
-    found = class_files(own_files.user_folder(audio_folder, "audio_folder"), SOUNDS)
-    sounds = {key: paths for key, paths in found.items() if not own_files.name_fault(paths[0])}
+    files = class_files(own_files.user_folder(audio_folder, "audio_folder"), SOUNDS)
+    sounds = {key: paths for key, paths in files.items() if not own_files.name_fault(paths[0])}
     keys = {f"{name}/{stem}": CLASSES.index(name) for name, stem in sounds}
     groups = {key: recording_of(key.partition("/")[2]) for key in keys}
+    # grouped: sounds are split before they are paired, so that no recording is in two splits
     sides = split_clips(keys, groups, seed) if protocol == "grouped" else None
-    seen = {f"{b}#{row:04d}": int(label) for b in BATCHES for row, label in _labels(images / b)}
-    training = {source: label for source, label in seen.items() if not source.startswith("test")}
+    labels = {f"{b}#{row:04d}": int(label) for b in BATCHES for row, label in _labels(images / b)}
+    training = {source: label for source, label in labels.items() if not source.startswith("test")}
     validation = chosen(training, VALIDATION_SHARE, seed, "validation")
+    # sounds are far fewer than images: within a class and split each is used in turn
     clips, turn = [], defaultdict[tuple[int, str], int](int)
     stocks: dict[tuple[int, str], list[str]] = {}
-    for source in seeded_order(seen, seed, "images"):
-        label = seen[source]
-        split = (
-            "test"
-            if source.startswith("test")
-            else "validation"
-            if source in validation
-            else "train"
-        )
+    for source in seeded_order(labels, seed, "images"):
+        label = labels[source]
+        if source.startswith("test"):
+            split = "test"
+        else:
+            split = "validation" if source in validation else "train"
         if (label, split) not in stocks:
             mine = [
                 k for k, v in keys.items() if v == label and (sides is None or sides[k] == split)
@@ -92,18 +91,20 @@ def pairs(
             )
         )
     bad = [
-        Clip(plain("/".join(key)), "train", CLASSES.index(key[0]), "", "", "", excluded=NOT_UTF8)
-        for key in found.keys() - sounds.keys()
+        Clip(
+            printable("/".join(key)), "train", CLASSES.index(key[0]), "", "", "", excluded=NOT_UTF8
+        )
+        for key in files.keys() - sounds.keys()
     ]
     return sorted(clips + bad, key=lambda clip: clip.id)
 
 
 def in_place(raw: Path, *, audio_folder: str | None = None) -> own_files.Own:
-    """Say which sounds are read of the user's folder."""
+    """Return the hashes of the sounds that are read in the user's folder."""
     if audio_folder is None:
         return own_files.Own({}, {})
     folder = own_files.user_folder(audio_folder, "audio_folder")
-    return own_files.of_files(folder, [found[0] for found in class_files(folder, SOUNDS).values()])
+    return own_files.of_files(folder, [paths[0] for paths in class_files(folder, SOUNDS).values()])
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
@@ -115,6 +116,7 @@ def image(raw: Path, source: str) -> np.ndarray:
     """Read "<batch>#<row>" of the binary version: (32, 32, 3) uint8."""
     batch, _, number = source.partition("#")
     pixels = _batch(raw / batch)[int(number), 1:]
+    # stored as three colour planes
     return np.ascontiguousarray(pixels.reshape(3, 32, 32).transpose(1, 2, 0))
 
 
@@ -122,16 +124,21 @@ def _labels(path: Path) -> list[tuple[int, int]]:
     return list(enumerate(_batch(path)[:, 0].tolist()))
 
 
-@lru_cache(6)
+@lru_cache(6)  # all batches: images come in seeded order from any of them
 def _batch(path: Path) -> np.ndarray:
-    """Read a batch of the binary version: (10,000, 3,073) uint8, a label and 3 x 32 x 32 levels."""
+    """Read a batch of the binary version: (10,000, 3,073) uint8, a label and 3 x 32 x 32 levels.
+
+    Raises DataError for another size, a label that is no class, or a file that cannot be read.
+    """
     try:
         size = path.stat().st_size
         if size != ROW_BYTES * BATCH_ROWS:
-            raise DataError(f"{path}: {size} bytes, not {ROW_BYTES * BATCH_ROWS}", HINT)
+            raise DataError(f"{path}: {size} bytes, not {ROW_BYTES * BATCH_ROWS}", DOWNLOAD_HINT)
         rows = np.fromfile(path, np.uint8).reshape(BATCH_ROWS, ROW_BYTES)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}", HINT) from error
+        raise DataError(f"cannot read {path}: {error.strerror}", DOWNLOAD_HINT) from error
     if rows[:, 0].max() >= len(CLASSES):
-        raise DataError(f"{path}: a label of {rows[:, 0].max()}", HINT)
+        raise DataError(
+            f"{path}: a label of {rows[:, 0].max()}, above {len(CLASSES) - 1}", DOWNLOAD_HINT
+        )
     return rows

@@ -4,7 +4,7 @@ Images: scikit-learn's 1,797 real digits (8 x 8, UCI optical recognition, test p
 keypad tone of the same digit, synthesised after ITU-T Q.23 (the two frequencies of each key,
 within +-1.5 % of nominal) and Q.24 (levels, and twist of at most 4 dB high below low, 8 dB low
 below high), 8 kHz, with random onset, length, level, twist and frequency offset. A toy: its
-numbers say that the tool works, not how good a network is.
+numbers show that the tool works, not how good a network is.
 """
 
 from functools import lru_cache
@@ -39,7 +39,7 @@ def pairs(
 ) -> list[Clip]:
     """List 1,797 pairs; each image and each tone is in one split only."""
     labels = _digits()[1]
-    found = []
+    clips = []
     for digit in range(10):
         members = np.flatnonzero(labels == digit)
         order = np.random.default_rng([seed, digit]).permutation(members)
@@ -48,22 +48,24 @@ def pairs(
             split = SPLITS[(position >= ends[0]) + (position >= ends[1])]
             name = f"{index:04d}"
             tone = f"tone-{digit}-{seed}-{name}"
-            found.append(Clip(name, split, digit, name, tone, f"digit-{name}"))
-    return sorted(found, key=lambda clip: clip.id)
+            clips.append(Clip(name, split, digit, name, tone, f"digit-{name}"))
+    return sorted(clips, key=lambda clip: clip.id)
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Synthesise a tone "tone-<digit>-<seed>-<number>": (1, samples) float32 in [-1, 1], rate."""
     _, digit, seed, number = source.split("-")
+    # 23 separates the tones from other draws of this seed (digits-events takes 29)
     random = np.random.default_rng([int(seed), int(number), 23])
     low, high = LOW_HZ[KEY[int(digit)][0]], HIGH_HZ[KEY[int(digit)][1]]
     length_s = random.uniform(0.04, 0.3)
     onset_s = random.uniform(0.0, SECONDS - length_s)
     level_db = random.uniform(-24.0, -6.0)
-    twist_db = random.uniform(-4.0, 8.0)  # of the low tone over the high one
+    twist_db = random.uniform(-4.0, 8.0)
     offset = 1 + random.uniform(-0.015, 0.015, size=2)
     phase = random.uniform(0, 2 * np.pi, size=2)
     time_s = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
+    # twist: the low tone's level over the high one's (Q.24)
     gains = 10 ** (np.array([twist_db, 0.0]) / 20)
     frequencies = np.array([low, high]) * offset
     tone = gains[:, None] * np.sin(2 * np.pi * frequencies[:, None] * time_s + phase[:, None])
@@ -77,6 +79,7 @@ def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
 def image(raw: Path, source: str) -> np.ndarray:
     """Return a digit "digit-<number>": (8, 8, 1) uint8."""
     pixels: np.ndarray = _digits()[0][int(source.removeprefix("digit-"))]
+    # scikit-learn's levels are 0 to 16
     levels: np.ndarray = np.round(pixels * (255 / 16)).astype(np.uint8)
     return levels[..., None]
 

@@ -1,10 +1,10 @@
 """Handwritten digits before an event camera x spikes of a cochlea that hears keypad tones, offline.
 
-The digits and tones of digits-av, as two neuromorphic sensors would have them. Sight: an 8 x 8
+The digits and tones of digits-av, as two neuromorphic sensors would record them. Sight: an 8 x 8
 digit, 3 sensor pixels a cell, runs along a triangle in three straight moves of 100 ms (N-MNIST's
 saccades, but of seeded size and direction) before a log-intensity threshold camera of 32 x 32
 pixels. Sound: a bank of 64 gammatone filters with an integrate-and-fire neuron each. A toy: its
-numbers say that the tool works, not how good a network is.
+numbers show that the tool works, not how good a network is.
 """
 
 from dataclasses import replace
@@ -48,26 +48,28 @@ def pairs(
 
 
 def spikes(raw: Path, source: str) -> Events:
-    """Listen to a tone "tone-<digit>-<seed>-<number>": spikes of 64 channels, 100 to 3,500 Hz."""
+    """Compute the spikes of a tone "tone-<digit>-<seed>-<number>": 64 channels, 100 to 3,500 Hz."""
     waveform, rate_hz = digits_av.audio(raw, source)
     return cochlea_spikes(waveform[0], rate_hz)
 
 
 def events(raw: Path, source: str) -> Events:
-    """Film a digit "moves-<seed>-<number>": events of 32 x 32 pixels, 300 ms."""
+    """Compute the events of a digit "moves-<seed>-<number>": 32 x 32 pixels, 300 ms."""
     _, seed, number = source.split("-")
     digit = digits_av.image(raw, f"digit-{number}")[..., 0] / 255
     offset = _path(np.random.default_rng([int(seed), int(number), 29]))
     rows, columns = (_weights(offset[:, axis], len(digit)) for axis in (0, 1))
+    # separable: weights of rows and of columns, (frames, SIDE, cells) each
     ink = rows @ digit @ columns.transpose(0, 2, 1)
     times_us = np.arange(len(offset)) * (MOVE_US // FRAMES_A_MOVE)
     return camera_events(DARK + (1 - DARK) * ink, times_us, THRESHOLD)
 
 
 def _path(random: np.random.Generator) -> np.ndarray:
-    """Run round an equilateral triangle: (frames, 2) pixels off the middle, row and column."""
+    """Return a path round an equilateral triangle: (frames, 2) pixels off the middle, y and x."""
     radius, angle = random.uniform(1.5, 2.5), random.uniform(0, 2 * np.pi)
     corners = angle + 2 * np.pi / 3 * np.arange(4) * random.choice([-1, 1])
+    # in units of moves; the last corner is the first, so that the digit ends where it began
     along = np.arange(3 * FRAMES_A_MOVE + 1) / FRAMES_A_MOVE
     path: np.ndarray = radius * np.stack(
         [np.interp(along, np.arange(4), turn(corners)) for turn in (np.sin, np.cos)], 1
@@ -76,7 +78,7 @@ def _path(random: np.random.Generator) -> np.ndarray:
 
 
 def _weights(offset: np.ndarray, cells: int) -> np.ndarray:
-    """Share of each cell in each sensor line, bilinear: (frames,) to (frames, SIDE, cells)."""
+    """Return each cell's bilinear share of each sensor line: (frames,) to (frames, SIDE, cells)."""
     centre = (np.arange(cells) + 0.5 - cells / 2) * PIXELS_A_CELL + SIDE / 2
     distance = np.arange(SIDE)[:, None] + 0.5 - centre - offset[:, None, None]
     weights: np.ndarray = np.maximum(0.0, 1 - np.abs(distance) / PIXELS_A_CELL)

@@ -43,9 +43,9 @@ def pairs(
     protocol: Annotated[
         Protocol,
         Field(
-            description="How clips are split: given as the data say, random by seed in each "
-            "class, grouped whole groups by seed, auto is given where the data "
-            "say it, else random."
+            description="How clips are split: given takes the split that the data bring, random "
+            "draws by seed in each class, grouped draws whole groups by seed, auto is given where "
+            "the data bring a split, else random."
         ),
     ] = "auto",
     seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,
@@ -70,19 +70,19 @@ def pairs(
         ),
     ] = None,
 ) -> list[Clip]:
-    """List the clips of the user's folder; what cannot be used is excluded with its reason.
+    """List the clips of the user's folder; a clip that cannot be used is excluded with its reason.
 
-    Raises DataError for a folder, a table or a protocol that makes no data set.
+    Raises DataError if folder, table and protocol make no data set.
     """
-    found = _entries(raw, table)
+    entries = _entries(raw, table)
     labels = classes(raw, table=table)
-    _check_classes(found, labels)
-    # a group that the table gives needs no name that matches
-    own = {e.name: e.group for e in found if e.group}
-    known = own | groups.recordings([e.name for e in found if not e.group], group_pattern)
-    by_label = {e.name: labels.index(e.label) for e in found}
+    _check_class_sizes(entries, labels)
+    # a clip whose group is in the table need not match the pattern
+    own = {e.name: e.group for e in entries if e.group}
+    known = own | groups.recordings([e.name for e in entries if not e.group], group_pattern)
+    by_label = {e.name: labels.index(e.label) for e in entries}
     splits = protocols.sides(
-        found,
+        entries,
         protocol,
         known,
         by_label,
@@ -104,12 +104,15 @@ def pairs(
             azimuth_deg=e.azimuth_deg,
             excluded=e.fault,
         )
-        for e in sorted(found)
+        for e in sorted(entries)
     ]
 
 
 def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
-    """Return the class names in the order of their labels: sorted."""
+    """Return the class names in the order of their labels: sorted.
+
+    Raises DataError for fewer than two classes, too many, or two spellings of one.
+    """
     names = sorted({entry.label for entry in _entries(raw, table)})
     if not 2 <= len(names) <= MAX_CLASSES:
         raise DataError(
@@ -122,19 +125,19 @@ def classes(raw: Path, *, table: str | None = None) -> tuple[str, ...]:
 
 
 def protocol_of(raw: Path, *, table: str | None = None, protocol: Protocol = "auto") -> str:
-    """Return the protocol that the clips are split by: what "auto" stands for."""
+    """Return the protocol that the clips are split by: given or random for "auto"."""
     return protocols.taken_of(_entries(raw, table), protocol)
 
 
 def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = None) -> list[str]:
-    """Say what is not read, and which split is taken. protocol: None says nothing of the split."""
-    listed = tables.find(raw, table)
-    if listed is not None:
-        found, said = look(tables.read, raw, listed), tables.remarks(listed)
+    """Return lines on what is not read, and on the split unless protocol is None."""
+    table_path = tables.find(raw, table)
+    if table_path is not None:
+        entries, lines = look(tables.read, raw, table_path), tables.remarks(table_path)
     else:
-        found, ignored = look(files.entries, raw)
-        said = _kinds_not_read(ignored)
-    return said + (protocols.remarks(found, protocol, listed) if protocol else [])
+        entries, ignored = look(files.entries, raw)
+        lines = _kinds_not_read(ignored)
+    return lines + (protocols.remarks(entries, protocol, table_path) if protocol else [])
 
 
 def _kinds_not_read(ignored: Counter[str]) -> list[str]:
@@ -144,12 +147,13 @@ def _kinds_not_read(ignored: Counter[str]) -> list[str]:
 
 
 def in_place(raw: Path, *, table: str | None = None) -> own_files.Own:
-    """Say what is read of the folder, the table among it, and what is left out of it and why."""
-    listed, found = tables.find(raw, table), _entries(raw, table)
-    sources = {name for e in found if not e.fault for name in (e.audio, e.visual) if name}
-    read = hashes(raw, sources | ({table or listed.name} if listed else set()))
-    left_out = {e.name: e.fault for e in found if e.fault}
-    return own_files.Own(read | left_out, dict(sorted(Counter(e.label for e in found).items())))
+    """Return the files that are read, with the table, and the clips left out with the reason."""
+    table_path, entries = tables.find(raw, table), _entries(raw, table)
+    sources = {name for e in entries if not e.fault for name in (e.audio, e.visual) if name}
+    # the table counts by its content: a changed label makes other clips of the same files
+    read = hashes(raw, sources | ({table or table_path.name} if table_path else set()))
+    left_out = {e.name: e.fault for e in entries if e.fault}
+    return own_files.Own(read | left_out, dict(sorted(Counter(e.label for e in entries).items())))
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
@@ -183,16 +187,22 @@ def video(raw: Path, source: str, *, pick: Pick, frames: int, pick_seed: int) ->
 
 
 def _entries(raw: Path, table: str | None) -> list[files.Entry]:
-    # one walk a look, for all that ask what the folder holds
-    listed = tables.find(raw, table)
-    return look(tables.read, raw, listed) if listed is not None else look(files.entries, raw)[0]
+    # `look` keeps the listing: a command goes through the folder once, so that its key, clips and
+    # messages come from the same files
+    table_path = tables.find(raw, table)
+    return (
+        look(tables.read, raw, table_path)
+        if table_path is not None
+        else look(files.entries, raw)[0]
+    )
 
 
-def _check_classes(found: Sequence[files.Entry], labels: Sequence[str]) -> None:
-    counts = Counter(entry.label for entry in found if not entry.fault)
+def _check_class_sizes(entries: Sequence[files.Entry], labels: Sequence[str]) -> None:
+    # the faults are shown beside, for they are the usual reason for a small class
+    counts = Counter(entry.label for entry in entries if not entry.fault)
     small = [f"{label} ({counts[label]})" for label in labels if counts[label] < FEWEST]
     if small:
-        faults = [f"\n  {e.name}: {e.fault}" for e in found if e.fault][:5]
+        faults = [f"\n  {e.name}: {e.fault}" for e in entries if e.fault][:5]
         raise DataError(
             f"classes with fewer than {FEWEST} usable clips: {', '.join(small)}{''.join(faults)}",
             "each needs one for training, validation and testing",

@@ -1,8 +1,9 @@
 """MNIST-DVS events x N-TIDIGITS cochlea spikes, paired by digit (the S-CMRL event data set).
 
 Only single digits are used, and of the two words for zero only one: "z" (zero) is class 0 and "o"
-(oh) is left out, unless `zero` says otherwise. Eleven words of 4,950 recordings leave the 4,500
-that the paper counts. Libraries disagree: tonic has o = 0, z = 10; events-tfds z = 0, o = 10.
+(oh) is left out, unless `zero` is set. That leaves 4,500 of the 4,950 recordings
+of eleven words, as the paper counts. Libraries disagree: tonic has o = 0, z = 10; events-tfds has
+z = 0, o = 10.
 """
 
 import re
@@ -25,7 +26,7 @@ VERSION = 1
 COCHLEA = "n-tidigits.hdf5"
 ZEROS = {"z": ("z",), "o": ("o",), "both": ("z", "o")}
 VALIDATION_SHARE = 0.1
-HINT = "avsnn download mnistdvs-ntidigits; --from DIR takes the files from a folder"
+DOWNLOAD_HINT = "avsnn download mnistdvs-ntidigits; --from DIR takes the files from a folder"
 
 
 def pairs(
@@ -61,7 +62,7 @@ def pairs(
     the pairs are the test set. disjoint: half of the event recordings, and N-TIDIGITS' own test
     part (other speakers), are the test set; then each side is paired. Validation is a tenth of
     training: of the pairs, or, for disjoint, of the event recordings and of the speakers.
-    Raises DataError, with the counts found, if a class has no events or no audio.
+    Raises DataError if a class has no events or no audio.
     """
     sights = _sights(raw, scale, orientation)
     sounds = {part: _sounds(raw, part, ZEROS[zero]) for part in ("train", "test")}
@@ -69,16 +70,19 @@ def pairs(
         return _split_pairs(
             list(_paired(sights, {**sounds["train"], **sounds["test"]}, seed)), seed
         )
+    # disjoint: events, and the speakers of the audio, are split first, then each split is paired
     speakers = {source: _speaker(source) for source in sounds["train"]}
-    heard = chosen_groups(speakers, sounds["train"], VALIDATION_SHARE, seed, "validation speakers")
+    validation_sounds = chosen_groups(
+        speakers, sounds["train"], VALIDATION_SHARE, seed, "validation speakers"
+    )
     test = chosen(sights, 0.5, seed, "test")
     rest = {source: label for source, label in sights.items() if source not in test}
-    seen = chosen(rest, VALIDATION_SHARE, seed, "validation")
+    validation_events = chosen(rest, VALIDATION_SHARE, seed, "validation")
     return [
         clip
         for split, sight, sound in (
-            ("train", set(rest) - seen, set(sounds["train"]) - heard),
-            ("validation", seen, heard),
+            ("train", set(rest) - validation_events, set(sounds["train"]) - validation_sounds),
+            ("validation", validation_events, validation_sounds),
             ("test", test, set(sounds["test"])),
         )
         for clip in _paired(
@@ -105,7 +109,10 @@ def spikes(raw: Path, source: str) -> Events:
 def _paired(
     sights: Mapping[str, int], sounds: Mapping[str, int], seed: int, split: str = "train"
 ) -> Iterator[Clip]:
-    """Give every event recording the next audio of its class, over and over, in seeded order."""
+    """Iterate over pairs: each event recording with the next audio of its class, in seeded order.
+
+    Audio is repeated in turn. Raises DataError for a class without audio.
+    """
     stock: dict[int, list[str]] = defaultdict(list)
     for source in seeded_order(sounds, seed, "audio"):
         stock[sounds[source]].append(source)
@@ -113,7 +120,7 @@ def _paired(
     for source in seeded_order(sights, seed, "events"):
         label = sights[source]
         if not stock[label]:
-            raise DataError(f"no audio of {label} for the {split} split", HINT)
+            raise DataError(f"no audio of {label} for the {split} split", DOWNLOAD_HINT)
         sound = stock[label][used[label] % len(stock[label])]
         used[label] += 1
         name = f"{Path(source).stem}-{sound.replace('/', '-')}"
@@ -121,6 +128,8 @@ def _paired(
 
 
 def _split_pairs(clips: list[Clip], seed: int) -> list[Clip]:
+    """Return the pairs split 5:5, with a tenth of training for validation."""
+    # as in the paper: audio that repeats may be in two splits, which the leak audit counts
     labels = {clip.id: clip.label for clip in clips}
     test = chosen(labels, 0.5, seed, "test")
     rest = {name: label for name, label in labels.items() if name not in test}
@@ -130,33 +139,38 @@ def _split_pairs(clips: list[Clip], seed: int) -> list[Clip]:
 
 
 def _sights(raw: Path, scale: int, orientation: str) -> dict[str, int]:
-    """List the event recordings of a scale with their digits."""
-    found = {}
+    """Return the event recordings of a scale with their digits. Raises DataError for none."""
+    digits = {}
     for digit in range(10):
         folder = raw / f"grabbed_data{digit}" / f"scale{scale}"
         form = re.compile(rf"mnist_{digit}_scale{scale:02d}_[0-9]{{4}}")
         names = [match[0] for match in listed(folder, ".aedat", form)]
         if not names:
-            raise DataError(f"{folder}: no recordings there", HINT)
+            raise DataError(f"{folder}: no recordings there", DOWNLOAD_HINT)
         for name in names:
             path = folder / f"{name}.aedat"
-            found[f"{orientation}/{path.relative_to(raw).as_posix()}"] = digit
-    return found
+            # the orientation is in the source's name, so that other orientations have other clips
+            digits[f"{orientation}/{path.relative_to(raw).as_posix()}"] = digit
+    return digits
 
 
 def _sounds(raw: Path, part: Part, zeros: tuple[str, ...]) -> dict[str, int]:
-    """List the single digits of a part, "<part>/<label>", with their classes."""
+    """Return the single digits of a part, "<part>/<label>", with their classes.
+
+    Raises DataError if a class has none.
+    """
     words = {str(digit): digit for digit in range(1, 10)} | dict.fromkeys(zeros, 0)
     labels = read_labels(raw / COCHLEA, part)
-    found = {f"{part}/{label}": words.get(label.rpartition("-")[2], -1) for label in labels}
-    found = {source: digit for source, digit in found.items() if digit >= 0}
-    counts = [sum(label == digit for label in found.values()) for digit in range(10)]
+    # -1: the other word for zero, and sequences of digits
+    digits = {f"{part}/{label}": words.get(label.rpartition("-")[2], -1) for label in labels}
+    digits = {source: digit for source, digit in digits.items() if digit >= 0}
+    counts = [sum(label == digit for label in digits.values()) for digit in range(10)]
     if 0 in counts:
         raise DataError(
             f"{raw / COCHLEA}: single digits 0 to 9 in the {part} part: {counts} recordings",
-            "2,464 and 2,486 single digits, of eleven words, are said to be in the two parts",
+            "2,464 and 2,486 single digits of eleven words are published: download the file again",
         )
-    return found
+    return digits
 
 
 def _speaker(source: str) -> str:

@@ -25,7 +25,7 @@ from pipelines.readers.sound import read_wav
 VERSION = 1
 FOLDERS = {"train": "n-mnist/Train", "test": "n-mnist/Test"}
 VALIDATION_SHARE = 0.1
-HINT = "avsnn download fetches the data set; --from DIR takes it from a folder"
+DOWNLOAD_HINT = "avsnn download fetches the data set; --from DIR takes it from a folder"
 
 
 def pairs(
@@ -50,12 +50,13 @@ def pairs(
 
 
 def paired(events: Mapping[str, Mapping[str, int]], raw: Path, seed: int) -> list[Clip]:
-    """Split, then pair. events: the digit of each event file, for "train" and "test".
+    """List the pairs of event files and recordings. events: digit by file, for "train" and "test".
 
     Raises DataError if FSDD is missing, or has no recording for a digit and split that needs one.
     """
     spoken = _spoken(raw)
     clips = []
+    # split before pairing, so that no recording is in two splits
     for split in ("train", "validation", "test"):
         sights = _members(events, split, seed, "event")
         sounds = defaultdict(list)
@@ -66,7 +67,8 @@ def paired(events: Mapping[str, Mapping[str, int]], raw: Path, seed: int) -> lis
         for source in seeded_order(sights, seed, f"{split} events"):
             digit = sights[source]
             if digit not in stock:
-                raise DataError(f"no recording of {digit} for the {split} split", HINT)
+                raise DataError(f"no recording of {digit} for the {split} split", DOWNLOAD_HINT)
+            # events are far more than recordings: each recording is used in turn
             sound = stock[digit][used[digit] % len(stock[digit])]
             used[digit] += 1
             part = "test" if split == "test" else "train"
@@ -95,40 +97,42 @@ def events(raw: Path, source: str) -> Events:
 
 
 def _members(
-    parts: Mapping[str, Mapping[str, int]], split: str, seed: int, what: str
+    parts: Mapping[str, Mapping[str, int]], split: str, seed: int, kind: str
 ) -> dict[str, int]:
-    """Pick the sources of one split: name to digit."""
+    """Return the sources of one split: name to digit."""
     if split == "test":
         return dict(parts["test"])
-    validation = chosen(parts["train"], VALIDATION_SHARE, seed, f"validation {what}")
-    wanted = split == "validation"
-    return {name: d for name, d in parts["train"].items() if (name in validation) == wanted}
+    validation = chosen(parts["train"], VALIDATION_SHARE, seed, f"validation {kind}")
+    is_validation = split == "validation"
+    return {name: d for name, d in parts["train"].items() if (name in validation) == is_validation}
 
 
 def _labels(raw: Path, folder: str) -> dict[str, int]:
-    """List the event files of a part, `<folder>/<digit>/<number>.bin`, with their digits."""
+    """Return the event files of a part, `<folder>/<digit>/<number>.bin`, with their digits."""
     if not (raw / folder).is_dir():
-        raise DataError(f"{raw / folder}: no such folder", HINT)
+        raise DataError(f"{raw / folder}: no such folder", DOWNLOAD_HINT)
     classes = {path.name for path in (raw / folder).iterdir() if path.is_dir()}
     if classes != set("0123456789"):
         raise DataError(
             f"{raw / folder} has the folders {', '.join(sorted(classes))}, not 0 to 9",
             "move away what does not belong there",
         )
-    found = {}
+    digits = {}
     for digit in range(10):
         files = sorted((raw / folder / str(digit)).glob("*.bin"))
         if not files:
-            raise DataError(f"{raw / folder / str(digit)} holds no .bin files", HINT)
-        found.update({f"{folder}/{digit}/{path.name}": digit for path in files})
-    return found
+            raise DataError(f"{raw / folder / str(digit)} holds no .bin files", DOWNLOAD_HINT)
+        digits.update({f"{folder}/{digit}/{path.name}": digit for path in files})
+    return digits
 
 
 def _spoken(raw: Path) -> dict[str, dict[str, int]]:
-    """List FSDD's recordings, without their suffix, by official part."""
-    found: dict[str, dict[str, int]] = {"train": {}, "test": {}}
+    """Return FSDD's recordings, without their suffix, with their digits, by official part."""
+    digits: dict[str, dict[str, int]] = {"train": {}, "test": {}}
     for recording in _fsdd.recordings(raw):
-        found["test" if recording.is_test else "train"][recording.name] = recording.digit
-    if not found["train"] or not found["test"]:
-        raise DataError(f"no recordings of both official parts in {raw / 'fsdd/recordings'}", HINT)
-    return found
+        digits["test" if recording.is_test else "train"][recording.name] = recording.digit
+    if not digits["train"] or not digits["test"]:
+        raise DataError(
+            f"no recordings of both official parts in {raw / 'fsdd/recordings'}", DOWNLOAD_HINT
+        )
+    return digits

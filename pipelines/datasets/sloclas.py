@@ -1,8 +1,8 @@
 """SLoClas: ten kinds of sound from 72 azimuths, recorded with a 4-microphone array.
 
-The names of its files are known only to whoever has them: class and azimuth are read off folder
-and file names by the rules of `described`, and a name that they do not settle stops the listing.
-`data.layout` then says what each file is. The noise recordings are left out.
+The file names are not published: class and azimuth are read off folder and file names by the rules
+of `described`, and a name that can be read in two ways stops the listing. `data.layout` then names
+a table of the files. The noise recordings are left out.
 """
 
 from collections import Counter
@@ -70,13 +70,14 @@ def pairs(
 ) -> list[Clip]:
     """List the segments, 70 % for training (a tenth of it for validation), 30 % for testing.
 
-    Raises DataError for a missing data set, a layout that is damaged, and names that say no class
-    or no azimuth, with the first of them; for leave-sound-out, where nothing tells the dry sounds.
+    Raises DataError for a missing data set, a damaged layout, and names without class or azimuth,
+    with the first of them; for leave-sound-out also if the dry sounds cannot be identified.
     """
     parts = read_layout(user_path(layout, DataError)) if layout else named(raw / FOLDER)
     if protocol == "leave-sound-out":
         parts = by_sound(parts, by_table=bool(layout))
     clips: list[Clip] = []
+    # a header is read once for a file, however many rows of the table it has
     for path, of_file in _by_file(parts).items():
         seconds, fault = header(raw / FOLDER / path, MICROPHONES, rate_hz)
         for part in of_file:
@@ -88,7 +89,7 @@ def pairs(
 
 
 def remarks(raw: Path, *, protocol: str, layout: str) -> list[str]:
-    """Say what was left out by its name, and what was taken for a dry sound."""
+    """Return lines on the files left out by their names, and on what was taken for a dry sound."""
     if layout:
         return []
     noises, lines = sum(map(is_noise, sound_files(raw / FOLDER))), []
@@ -117,7 +118,10 @@ def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
 def _clips(
     part: Part, seconds: float, fault: str, segment_s: float, longest_s: float
 ) -> Iterator[Clip]:
-    """Cut a part into clips. A short file is one clip; a long one is cut without overlap."""
+    """Iterate over the clips of a part: one of a short file, several without overlap of a long one.
+
+    seconds: length of the file. fault: why it cannot be used, or "".
+    """
     path = f"{FOLDER}/{part.file}"
     # which recording a short file was cut from is not known: all of one class at one azimuth
     whole = part.recording or f"{CLASSES[part.label]}-{part.azimuth_deg:g}"
@@ -132,6 +136,7 @@ def _clips(
         return
     else:
         # the last, shorter piece is left out
+        # 1e-6: 0.3 / 0.1 is 2.9999999999999996, and a last whole piece would be lost
         count = int(seconds / segment_s + 1e-6)
         spans = [(k * segment_s, (k + 1) * segment_s) for k in range(count)]
     for start, end in spans:
@@ -148,6 +153,8 @@ def _clips(
 
 
 def _split(clips: list[Clip], protocol: str, seed: int) -> list[Clip]:
+    """Return the clips with their split: 30 % for test, then 10 % of the rest for validation."""
+
     def held_out(among: list[Clip], share: float, purpose: str) -> set[str]:
         labels = {clip.id: clip.label for clip in among}
         if protocol == "paper":
@@ -155,6 +162,7 @@ def _split(clips: list[Clip], protocol: str, seed: int) -> list[Clip]:
         if protocol in ("grouped", "leave-sound-out"):
             groups = {clip.id: clip.group for clip in among}
             return chosen_groups(groups, labels, share, seed, purpose)
+        # one class for all: an azimuth is held out with the sounds of every class
         azimuths = {clip.id: f"{clip.azimuth_deg:g}" for clip in among}
         return chosen_groups(azimuths, dict.fromkeys(labels, 0), share, seed, purpose)
 

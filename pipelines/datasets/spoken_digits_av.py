@@ -66,7 +66,10 @@ def pairs(
         ),
     ] = 10,
 ) -> list[Clip]:
-    """List the pairs. Raises DataError if files are missing or no speaker has that name."""
+    """List the pairs.
+
+    Raises DataError if files are missing, images are too few, or no speaker has that name.
+    """
     recordings = _recordings(raw)
     speakers = sorted({recording.speaker for recording in recordings})
     if protocol == "held-out-speaker" and validation_speaker not in speakers:
@@ -74,7 +77,7 @@ def pairs(
             f"no speaker {validation_speaker!r} in the recordings",
             f"data.validation_speaker is one of {', '.join(speakers)}",
         )
-    found: list[Clip] = []
+    clips: list[Clip] = []
     for digit in range(10):
         of_digit = [r for r in recordings if r.digit == digit]
         test = [r for r in of_digit if r.is_test]
@@ -86,6 +89,7 @@ def pairs(
             validation = [rest[i] for i in order[: round(VALIDATION_SHARE * len(rest))]]
         train = [r for r in rest if r not in set(validation)]
         images = {part: np.flatnonzero(_labels(raw, part) == digit) for part in ("train", "test")}
+        # one iterator for each part, shared by its splits: no image is taken twice
         stock = {
             part: iter(np.random.default_rng([seed, digit, i]).permutation(indices).tolist())
             for i, (part, indices) in enumerate(images.items(), 1)
@@ -104,7 +108,7 @@ def pairs(
                             f"MNIST's {part} part has too few images of {digit}",
                             "lower data.images_per_recording or test_images_per_recording",
                         )
-                    found.append(
+                    clips.append(
                         Clip(
                             f"{name}-{part}{number:05d}",
                             split,
@@ -114,7 +118,7 @@ def pairs(
                             f"{part}-{number}",
                         )
                     )
-    return found
+    return clips
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
@@ -131,17 +135,17 @@ def image(raw: Path, source: str) -> np.ndarray:
         raise DataError(
             f"{path} has no image {number} of {SIDE} x {SIDE} pixels", "download it again"
         )
-    found: np.ndarray = images[int(number), :, :, None]
-    return found
+    with_channel: np.ndarray = images[int(number), :, :, None]
+    return with_channel
 
 
 def _recordings(raw: Path) -> list[Recording]:
-    found = _fsdd.recordings(raw)
-    if not found:
+    recordings = _fsdd.recordings(raw)
+    if not recordings:
         raise DataError(
             f"no recordings in {raw / 'fsdd/recordings'}", "avsnn download spoken-digits-av"
         )
-    return found
+    return recordings
 
 
 def _labels(raw: Path, part: str) -> np.ndarray:
@@ -150,8 +154,11 @@ def _labels(raw: Path, part: str) -> np.ndarray:
 
 @lru_cache(8)
 def _idx(path: Path, dimensions: int) -> np.ndarray:
-    """Read a gzipped IDX file of bytes; size checked against its own header and a bound."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
+    """Read a gzipped IDX file of bytes, in the shape that its header gives.
+
+    Raises DataError for another file, a size above 1 GiB, or another length than the header's.
+    """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
         raise DataError(f"{path} is not a file", "avsnn download spoken-digits-av")
     try:
         with gzip.open(path) as file:
@@ -159,14 +166,17 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
             if len(header) != 4 + 4 * dimensions or header[:4] != bytes([0, 0, 8, dimensions]):
                 raise DataError(f"{path} is not an IDX file of bytes", "download it again")
             shape = np.frombuffer(header[4:], ">u4").tolist()
-            size = math.prod(shape)  # of Python's numbers, which do not run over
+            size = math.prod(shape)  # in Python's integers, which do not overflow
             if size > 1 << 30:
-                raise DataError(f"{path} claims to hold {size} bytes", "download it again")
+                raise DataError(f"{path} has a header for {size} bytes", "download it again")
+            # one byte more shows a longer file without decompressing all of it
             data = file.read(size + 1)
     except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
         raise DataError(
             f"cannot read {path}: {error}", "avsnn download spoken-digits-av"
         ) from error
     if len(data) != size:
-        raise DataError(f"{path} does not hold what its header says", "download it again")
+        raise DataError(
+            f"{path} does not hold the {size} bytes that its header gives", "download it again"
+        )
     return np.frombuffer(data, np.uint8).reshape(shape)

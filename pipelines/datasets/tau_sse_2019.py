@@ -2,8 +2,8 @@
 
 The recordings without overlapping events are cut into their events: a clip is one event, its
 class and the azimuth of its loudspeaker; the elevation (-40 to 40 degrees) is not used. Of the
-development set these are the 200 recordings named ov1; the evaluation set's names do not say, so
-there a recording counts if no two of its labelled events overlap.
+development set these are the 200 recordings named ov1; the evaluation set's names do not
+tell the two kinds apart: a recording counts there if no two of its labelled events overlap.
 """
 
 import csv
@@ -85,33 +85,34 @@ def pairs(
     """List the events. Raises DataError for missing files or a damaged table.
 
     official-folds: the challenge's rotation; test split k, validation split k + 1 (1 after 4),
-    training the other two. An event that its recording does not hold is excluded, and said.
+    training the other two. An event beyond the end of its recording is excluded with the reason.
     """
-    found = []
+    clips = []
     for name, fold in _recordings(raw):
         validation_fold = test_fold % FOLDS + 1
         if protocol == "official-folds":
             split = {test_fold: "test", validation_fold: "validation"}.get(fold, "train")
         else:
             split = "train"
-        found += _clips(raw, "mic_dev", name, split, read_table(_table(raw, "dev", name)))
+        clips += _clips(raw, "mic_dev", name, split, read_table(_table(raw, "dev", name)))
     if protocol == "official-folds":
-        return found
-    groups = {clip.id: clip.group for clip in found}
+        return clips
+    groups = {clip.id: clip.group for clip in clips}
+    # whole recordings, of all classes at once: most hold many classes
     validation = chosen_groups(groups, dict.fromkeys(groups, 0), 0.1, seed, "validation")
-    found = [replace(clip, split="validation") if clip.id in validation else clip for clip in found]
-    tested = []
+    clips = [replace(clip, split="validation") if clip.id in validation else clip for clip in clips]
+    test_clips = []
     for name in _names(raw, "eval"):
         events = read_table(_table(raw, "eval", name))
         if not overlap(events):
-            tested += _clips(raw, "mic_eval", name, "test", events)
-    return found + tested
+            test_clips += _clips(raw, "mic_eval", name, "test", events)
+    return clips + test_clips
 
 
 def audio(raw: Path, source: str) -> tuple[np.ndarray, int]:
     """Read an event "mic_dev/<recording>.wav#<start>-<end>": (4, samples) float32, and 48 kHz.
 
-    Raises DataError for another rate, and whatever `read_span` refuses.
+    Raises DataError for another rate, and as `read_span` does.
     """
     waveforms, rate_hz = read_span(raw, source, MICROPHONES)
     if rate_hz != RATE_HZ:
@@ -140,12 +141,13 @@ def read_table(path: Path) -> list[Event]:
 
 
 def overlap(events: Sequence[Event]) -> bool:
-    """Tell whether two events sound at the same time; events are in order of their start."""
+    """Return whether two events sound at the same time. events: in order of their start."""
+    # neighbours are enough: of events in order, the first overlap is between two neighbours
     return any(after.start_s < before.end_s for before, after in pairwise(events))
 
 
 def _event(row: list[str]) -> Event:
-    """Check a row. Raises ValueError."""
+    """Return the event of a row. Raises ValueError."""
     if len(row) != len(COLUMNS):
         raise ValueError(f"{len(row)} fields, not {len(COLUMNS)}")
     if row[0] not in CLASSES:
@@ -153,16 +155,18 @@ def _event(row: list[str]) -> Event:
     start, end, _, azimuth, _ = map(float, row[1:])
     if not (0 <= start < end < 3600 and -180 <= azimuth <= 180):
         raise ValueError("times must ascend from 0 s, and azimuths lie in -180 to 180 degrees")
+    # the table counts azimuths from -180 to 180, a clip from 0 to 360
     return Event(start, end, CLASSES.index(row[0]), azimuth % 360)
 
 
 def _clips(raw: Path, folder: str, name: str, split: str, events: Sequence[Event]) -> list[Clip]:
+    """Return a clip for each event of a recording; fault and length come from the file's header."""
     path = f"{folder}/{name}.wav"
     seconds, fault = header(raw / path, MICROPHONES, RATE_HZ)
-    found = []
+    clips = []
     for number, event in enumerate(events):
         end_s, beyond = fitted(event.start_s, event.end_s, seconds)
-        found.append(
+        clips.append(
             Clip(
                 f"{name}-{number:02d}",
                 split,
@@ -176,29 +180,33 @@ def _clips(raw: Path, folder: str, name: str, split: str, events: Sequence[Event
                 excluded=fault or beyond,
             )
         )
-    return found
+    return clips
 
 
 def _recordings(raw: Path) -> list[tuple[str, int]]:
-    """List the development set's recordings without overlap, with their split."""
-    found = [(name, int(name[len("split")])) for name in _names(raw, "dev")]
-    missing = set(range(1, FOLDS + 1)) - {fold for _, fold in found}
+    """Return the development set's recordings without overlap, with their fold.
+
+    Raises DataError if a fold has none.
+    """
+    recordings = [(name, int(name[len("split")])) for name in _names(raw, "dev")]
+    missing = set(range(1, FOLDS + 1)) - {fold for _, fold in recordings}
     if missing:
         raise DataError(
             f"no recordings split{min(missing)}_ir*_ov1_*.wav in {raw / 'mic_dev'}",
             "avsnn download tau-sse-2019",
         )
-    return found
+    return recordings
 
 
 def _names(raw: Path, part: str) -> list[str]:
-    """List recordings without overlap, sorted; all must have their sound and their table."""
+    """Return recordings without overlap, sorted. Raises DataError for a sound without its table."""
     sounds, tables = (
         {match[0] for match in listed(raw / folder, suffix, NAMES[part]) if match[2] != OVERLAPPING}
         for folder, suffix in ((f"mic_{part}", ".wav"), (f"metadata_{part}", ".csv"))
     )
     if not sounds and part == "eval":
         raise DataError(f"no recordings in {raw / 'mic_eval'}", "avsnn download tau-sse-2019")
+    # an interrupted copy: fewer recordings would be another data set under the same name
     odd = sounds ^ tables
     if odd:
         lacking = "table in metadata" if min(odd) in sounds else "sound in mic"

@@ -1,7 +1,7 @@
 """UrbanSound8K: 8,732 slices of street sounds, alone or paired by class with a folder of images.
 
-Salamon, Jacoby, Bello, ACM MM 2014. Slices of one Freesound recording overlap in time and stand in
-one official fold, with five exceptions: a random split puts most of them on both sides.
+Salamon, Jacoby, Bello, ACM MM 2014. Slices of one Freesound recording overlap in time and are in
+one official fold, with five exceptions: a random split puts most recordings into both parts.
 """
 
 import csv
@@ -16,7 +16,7 @@ from pydantic import Field
 from pipelines.clips import in_place as own_files
 from pipelines.clips.clips import Clip
 from pipelines.clips.protocols import seeded_order
-from pipelines.clips.walk import plain, visible
+from pipelines.clips.walk import printable, visible
 from pipelines.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
 from pipelines.errors import DataError
 from pipelines.readers.pictures import read_picture
@@ -28,7 +28,7 @@ CSV = "UrbanSound8K/metadata/UrbanSound8K.csv"
 COLUMNS = ["slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"]
 MAX_CSV_BYTES = 1 << 24
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-HINT = "avsnn download urbansound8k; --from DIR takes it from a folder"
+DOWNLOAD_HINT = "avsnn download urbansound8k; --from DIR takes it from a folder"
 
 Row = dict[str, str]
 
@@ -67,14 +67,14 @@ def pairs(
 ) -> list[Clip]:
     """List the slices, each with an image of its class if there is a folder of images.
 
-    No image stands on two sides of a split; where there are fewer images than slices they repeat
-    within a side. Raises DataError for a metadata file or an image folder that is not as it must
-    be; a slice without its file is excluded.
+    No image is in two splits; where there are fewer images than slices they repeat within a split.
+    A slice without its file is excluded. Raises DataError for damaged metadata or an image folder
+    that does not fit the classes.
     """
     rows = {Path(row["slice_file_name"]).stem: row for row in _rows(raw / CSV)}
-    there = _there(raw)
+    there = _stems_present(raw)
     if not there:
-        raise DataError(f"no sounds in {raw / 'UrbanSound8K/audio'}", HINT)
+        raise DataError(f"no sounds in {raw / 'UrbanSound8K/audio'}", DOWNLOAD_HINT)
     if present_only:
         rows = {stem: row for stem, row in rows.items() if f"fold{row['fold']}/{stem}" in there}
     slices = {
@@ -83,8 +83,9 @@ def pairs(
     }
     splits = split(slices, protocol, seed, test_fold)
     pictures = _pictures(images, images_by, slices, splits, seed) if images else {}
+    # an image whose name is not UTF-8 cannot be in the manifest: it is a clip of its own, excluded
     unnamed = [
-        Clip(plain(str(path)), "train", label, "", "", "", excluded=fault)
+        Clip(printable(str(path)), "train", label, "", "", "", excluded=fault)
         for label, stock in enumerate(_stocks(images, images_by).values() if images else ())
         for path in stock
         if (fault := own_files.name_fault(path))
@@ -106,13 +107,13 @@ def pairs(
 
 
 def present(raw: Path, *, present_only: bool) -> list[str] | None:
-    """Name the sounds that are there, where the clips are made of those alone.
+    """Return the sounds that are on disk if the clips are made of those alone, else None.
 
-    None otherwise, and where all are there, or none before the download: it brings all.
+    None also if all sounds are there, and before the download, which brings all.
     """
     if not (present_only and (raw / "UrbanSound8K").exists()):
         return None
-    there = _there(raw)
+    there = _stems_present(raw)
     lacking = {f"fold{fold}/{stem}" for stem, fold in folds().items()} - there
     return sorted(there) if lacking else None
 
@@ -127,36 +128,41 @@ def image(raw: Path, source: str) -> np.ndarray:
     return read_picture(Path(source))
 
 
-def _there(raw: Path) -> set[str]:
-    """Return fold and stem of every sound: fold1/101415-3-0-2."""
+def _stems_present(raw: Path) -> set[str]:
+    """Return fold and stem of every sound on disk: fold1/101415-3-0-2."""
     sounds = (raw / "UrbanSound8K/audio").glob("*/*.wav")
     return {f"{path.parent.name}/{path.stem}" for path in sounds}
 
 
 def _rows(path: Path) -> list[Row]:
-    """Read the metadata; every row must be a slice of a known class in one of ten folds."""
+    """Return the rows of the metadata.
+
+    Raises DataError for another file, and for a row that is not a slice of a class in a fold.
+    """
     try:
         if path.stat().st_size > MAX_CSV_BYTES:
-            raise DataError(f"{path} is larger than UrbanSound8K's metadata", HINT)
+            raise DataError(f"{path} is larger than UrbanSound8K's metadata", DOWNLOAD_HINT)
         table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
         rows = list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}", HINT) from error
+        raise DataError(f"cannot read {path}: {error}", DOWNLOAD_HINT) from error
     if table.fieldnames != COLUMNS:
-        raise DataError(f"{path}: its columns are {table.fieldnames}, not {COLUMNS}", HINT)
+        raise DataError(f"{path}: its columns are {table.fieldnames}, not {COLUMNS}", DOWNLOAD_HINT)
     twice = [n for n, count in Counter(r["slice_file_name"] for r in rows).items() if count > 1]
     if twice or not rows:
         raise DataError(
-            f"{path}: {twice[0]} stands in it twice" if twice else f"{path}: lists no slice", HINT
+            f"{path}: {twice[0]} is listed twice" if twice else f"{path}: lists no slice",
+            DOWNLOAD_HINT,
         )
+    # line 1 is the header
     for number, row in enumerate(rows, 2):
         if fault := _fault(row):
-            raise DataError(f"{path}:{number}: {fault}", HINT)
+            raise DataError(f"{path}:{number}: {fault}", DOWNLOAD_HINT)
     return rows
 
 
 def _fault(row: Mapping[str, str | None]) -> str:
-    """Say what is wrong with a row of the metadata, or ""."""
+    """Return the fault of a row of the metadata, or ""."""
     name = row["slice_file_name"] or ""
     match = STEM.fullmatch(name.removesuffix(".wav"))
     if match is None or not name.endswith(".wav"):
@@ -172,6 +178,7 @@ def _fault(row: Mapping[str, str | None]) -> str:
         return f"fold {fold}, class {label}, {row['class']!r} do not exist together"
     if not (row["fsID"] or "").isdigit():
         return f"fsID {row['fsID']!r} is no number"
+    # recording and class are in the name too: cells shifted by a row show here
     if match.groups()[:2] != (row["fsID"], row["classID"]):
         return f"{name} is no slice of recording {row['fsID']} and class {row['classID']}"
     return ""
@@ -183,7 +190,7 @@ def in_place(
     images: str | None = None,
     images_by: Literal["name", "order"] = "name",
 ) -> own_files.Own:
-    """Say which images are read of the user's folder."""
+    """Return the hashes of the images that are read in the user's folder."""
     if not images:
         return own_files.Own({}, {})
     stocks = _stocks(images, images_by)
@@ -192,13 +199,17 @@ def in_place(
 
 
 def _stocks(images: str, by: str) -> dict[Path, list[Path]]:
-    """List the images of each class by its folder, in the order of the labels."""
+    """Return the images of each class by its folder, in the order of the labels.
+
+    Raises DataError if the folders are not ten, or not named after the classes as `by` asks.
+    """
     folder = own_files.user_folder(images, "images")
-    found = sorted(path.name for path in visible(folder) if path.is_dir())
-    names = sorted(CLASSES) if by == "name" else found
-    if found != names or len(found) != len(CLASSES):
+    folders = sorted(path.name for path in visible(folder) if path.is_dir())
+    names = sorted(CLASSES) if by == "name" else folders
+    if folders != names or len(folders) != len(CLASSES):
         raise DataError(
-            f"{folder} has the class folders {', '.join(found) or 'none'}, not UrbanSound8K's ten",
+            f"{folder} has the class folders {', '.join(folders) or 'none'}, not "
+            "UrbanSound8K's ten",
             "rename them, or set data.images_by: order to let ten others stand in",
         )
     return {
@@ -214,32 +225,37 @@ def _stocks(images: str, by: str) -> dict[Path, list[Path]]:
 def _pictures(
     images: str, by: str, slices: Mapping[str, Slice], splits: Mapping[str, str], seed: int
 ) -> dict[str, str]:
-    """Give each slice an image of its class: split the images first, in the slices' proportion."""
-    chosen: dict[str, str] = {}
+    """Return an image of its class for each slice: images are split first, as the slices are."""
+    pictures: dict[str, str] = {}
     for label, (folder, paths) in enumerate(_stocks(images, by).items()):
         stock = [str(path) for path in paths if not own_files.name_fault(path)]
         members = defaultdict(list)
         for stem in seeded_order(
-            (stem for stem, found in slices.items() if found.label == label), seed, "images"
+            (stem for stem, entry in slices.items() if entry.label == label), seed, "images"
         ):
             members[splits[stem]].append(stem)
-        chosen |= _dealt(seeded_order(stock, seed, "images"), members, folder)
-    return chosen
+        pictures |= _dealt(seeded_order(stock, seed, "images"), members, folder)
+    return pictures
 
 
 def _dealt(stock: list[str], members: Mapping[str, list[str]], where: Path) -> dict[str, str]:
-    """Deal a class's images to its splits, and within a split to its slices, over and over."""
+    """Return an image for each slice of a class. members: the slices of each split.
+
+    Each split has a share of the images, which its slices use in turn. Raises DataError for fewer
+    images than splits.
+    """
     if len(stock) < len(members):
         raise DataError(f"{where} has {len(stock)} images for {len(members)} splits", "add images")
     total = sum(map(len, members.values()))
-    chosen: dict[str, str] = {}
+    pictures: dict[str, str] = {}
     start, left = 0, len(members)
     for split_name in sorted(members):
         stems = members[split_name]
         left -= 1
+        # at least one image for this split, and one for each split that is left
         share = max(1, round(len(stock) * len(stems) / total))
         end = len(stock) - left if left == 0 else min(start + share, len(stock) - left)
         part = stock[start:end]
-        chosen |= {stem: part[i % len(part)] for i, stem in enumerate(stems)}
+        pictures |= {stem: part[i % len(part)] for i, stem in enumerate(stems)}
         start = end
-    return chosen
+    return pictures

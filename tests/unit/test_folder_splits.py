@@ -129,7 +129,7 @@ def test_splits_below_the_trees_or_the_classes_are_never_classes_nor_pooled_unsa
                 wav(tmp_path / "trees/audio" / split / label / f"{i}.wav")
                 png(tmp_path / "trees/images" / split / label / f"{i}.png")
                 wav(tmp_path / "classes" / label / split / f"{i}.wav")
-    with pytest.raises(DataError, match="test, train stand below") as caught:
+    with pytest.raises(DataError, match="test, train lie below") as caught:
         folder.classes(tmp_path / "trees")
     assert "test/audio/" in caught.value.hint or "test/images/" in caught.value.hint
     root = tmp_path / "classes"

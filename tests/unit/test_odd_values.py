@@ -81,7 +81,7 @@ def test_the_name_of_a_column_can_be_written_down(root):
 
 def test_a_quote_parts_no_columns(root):
     (root / "clips.csv").write_text('sep="\naudio"label\ndog/0.wav"dog\n')
-    with pytest.raises(DataError, match=r"clips\.csv:1: columns cannot be parted by a quote"):
+    with pytest.raises(DataError, match=r"clips\.csv:1: columns cannot be separated by a quote"):
         folder.pairs(root, path=str(root))
 
 
