@@ -152,7 +152,7 @@ def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
 
 
 def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> dict[str, Any]:
-    """Write a sweep's table, picture and JSON; returns the sealed content, as a later hit reads it."""
+    """Write a sweep's table, picture and JSON; returns the content as a hit reads it."""
     publish_table(stem, result["points"])
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"
