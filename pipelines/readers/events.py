@@ -1,4 +1,4 @@
-"""Events: what an event camera or a silicon cochlea gives, one recording or a batch of them."""
+"""Events of an event camera or a silicon cochlea: one recording, or a batch of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
+from pipelines.readers.hints import FETCH_RECORDING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_EVENTS = 1 << 26
-HINT = "fetch the file again, or leave the recording out"
+MAX_EVENTS = 1 << 26  # 0.9 GB as Events
 
 
 class Events(NamedTuple):
@@ -55,16 +55,19 @@ def checked(events: Events, path: Path | str) -> Events:
     is neither 0 nor 1, more than 2^26 events. An empty recording is no fault of its form.
     """
     if len(events.t_us) > MAX_EVENTS:
-        raise DataError(f"{path}: {len(events.t_us)} events, at most {MAX_EVENTS}", HINT)
-    if not len(events.t_us):
+        raise DataError(f"{path}: {len(events.t_us)} events, at most {MAX_EVENTS}", FETCH_RECORDING)
+    if not len(events.t_us):  # the least and greatest of nothing would raise ValueError
         return events
     if (np.diff(events.t_us) < 0).any() or events.t_us[0] < 0:
-        raise DataError(f"{path}: times that run backwards", HINT)
+        raise DataError(f"{path}: times that run backwards", FETCH_RECORDING)
     for name, values, end in (
-        ("x", events.x, events.width), ("y", events.y, events.height), ("p", events.p, 2),
-    ):  # fmt: skip
+        ("x", events.x, events.width),
+        ("y", events.y, events.height),
+        ("p", events.p, 2),
+    ):
         if values.min() < 0 or values.max() >= end:
             raise DataError(
-                f"{path}: {name} from {values.min()} to {values.max()}, not 0 to {end - 1}", HINT
+                f"{path}: {name} from {values.min()} to {values.max()}, not 0 to {end - 1}",
+                FETCH_RECORDING,
             )
     return events

@@ -1,8 +1,8 @@
-"""MP3 files in full, with or without a frame count, by two decoders that have to agree.
+"""Decode MP3 files in full, with or without a frame count, by two decoders that have to agree.
 
-An MP3 file has no length but what a Xing, Info or VBRI frame at its beginning says. Where there is
-none, libsndfile guesses one from the first frames' bit rate: of a variable rate it then reads a
-part, in silence. FFmpeg reads to the end whatever the header says, and fills what is damaged.
+Only a Xing, Info or VBRI frame at its beginning declares an MP3 file's length. Where there is none,
+libsndfile guesses one from the first frames' bit rate: of a file with a variable rate it then reads
+a part, without an error. FFmpeg reads to the end whatever is declared, and fills what is damaged.
 """
 
 import io
@@ -21,7 +21,7 @@ MAX_BYTES = 1 << 26
 # equal files differ by 2e-6 between the two decoders
 TOLERANCE = 1e-3
 DELAY = 529  # of every decoder; libsndfile leaves it out where there is a count and no LAME tag
-HINT = "decode it to WAV with a tool of your own, or leave the clip out"
+DECODE_TO_WAV = "decode it to WAV with a tool of your own, or leave the clip out"
 
 
 def read_mp3(path: Path) -> NDArray[np.float32]:
@@ -30,24 +30,28 @@ def read_mp3(path: Path) -> NDArray[np.float32]:
     Raises DataError, naming the file, if the two decoders do not agree in length, channels or
     values, as for files that are cut short, damaged, or several in one.
     """
-    from pipelines.readers.video import read_sound
+    from pipelines.readers.video import read_sound  # here: video imports sound, which imports this
 
     if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path}: {path.stat().st_size} bytes of MP3, at most {MAX_BYTES}", HINT)
+        raise DataError(
+            f"{path}: {path.stat().st_size} bytes of MP3, at most {MAX_BYTES}", DECODE_TO_WAV
+        )
     content = path.read_bytes()
     in_full, _ = read_sound(path, "mp3")
     has_count = _has_count(content)
     with soundfile.SoundFile(path if has_count else io.BytesIO(_with_count(path, content))) as file:
-        promised = int(file.frames)
+        declared = int(file.frames)
         waveform: NDArray[np.float32] = file.read(dtype="float32", always_2d=True).T
+    # of both decoders: what one of them fills or leaves out shows beside the other
     late = in_full.shape[1] - waveform.shape[1]
-    if len(waveform) != len(in_full) or waveform.shape[1] != promised or late not in (0, DELAY):
+    if len(waveform) != len(in_full) or waveform.shape[1] != declared or late not in (0, DELAY):
         raise DataError(
-            f"{path}: cut short or damaged: {promised} samples are promised, one decoder reads "
-            f"{waveform.shape[1]}, another {in_full.shape[1]}", HINT,
-        )  # fmt: skip
+            f"{path}: cut short or damaged: {declared} samples are declared, one decoder reads "
+            f"{waveform.shape[1]}, another {in_full.shape[1]}",
+            DECODE_TO_WAV,
+        )
     if float(np.abs(waveform - in_full[:, late:]).max()) > TOLERANCE:
-        raise DataError(f"{path}: damaged: two decoders do not agree on its samples", HINT)
+        raise DataError(f"{path}: damaged: two decoders do not agree on its samples", DECODE_TO_WAV)
     return np.ascontiguousarray(waveform) if has_count else in_full
 
 
@@ -79,6 +83,7 @@ def _with_count(path: Path, content: bytes) -> bytes:
     head = bytes([first[0], first[1] | 1, first[2], first[3]])  # no checksum
     count = len(packets).to_bytes(4, "big")
     frame = head + bytes(side) + b"Xing" + (1).to_bytes(4, "big") + count
+    # a frame's length follows from its header: the count must fit into as many bytes
     if len(frame) > len(first):
-        raise DataError(f"{path}: its frames of {len(first)} bytes are too short", HINT)
+        raise DataError(f"{path}: its frames of {len(first)} bytes are too short", DECODE_TO_WAV)
     return frame.ljust(len(first), b"\0") + content[_first_frame(content) :]

@@ -1,13 +1,14 @@
-"""What a reader has to say of a file that it took all the same, such as "transparency over white".
+"""Notices: reservations of a reader about a file that it took, such as "transparency over white".
 
-A reader prints nothing and knows nobody: it gives a notice, and whoever called it may collect
-those of one file. Each thread has its own.
+A reader prints nothing. It gives a notice, and its caller may collect those of one file. Each
+thread has its own.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+# a context variable and no global: several threads decode at once
 _collected: ContextVar[list[str] | None] = ContextVar("notices", default=None)
 
 
@@ -21,9 +22,10 @@ def notice(text: str) -> None:
 @contextmanager
 def collected_notices() -> Iterator[list[str]]:
     """Collect the notices that are given inside, in this thread."""
-    found: list[str] = []
-    token = _collected.set(found)
+    notices: list[str] = []
+    token = _collected.set(notices)
     try:
-        yield found
+        yield notices
     finally:
+        # back to the collection around this one: they nest
         _collected.reset(token)

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 
 from pipelines.errors import DataError
-from pipelines.readers.events import HINT, Events, checked
+from pipelines.readers.events import Events, checked
+from pipelines.readers.hints import FETCH_RECORDING
 
 Part = Literal["train", "test"]
 CHANNELS = 64
@@ -23,7 +24,7 @@ MAX_SPIKES = 1 << 22
 MAX_CHUNK_BYTES = 1 << 26
 MAX_SECONDS = 600
 LABEL = re.compile(r"(?:man|woman)-[A-Za-z0-9]+-[ab]-[oz1-9]+")
-# what h5py raises for damage
+# what h5py raises for damage, which differs from one part of a file to another
 BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError)
 
 
@@ -39,9 +40,11 @@ def read_labels(path: Path, part: Part) -> list[str]:
         names = [n.decode() if isinstance(n, bytes) else str(n) for n in raw]
     for name in names:
         if not LABEL.fullmatch(name):
-            raise DataError(f"{path}: {part}_labels holds {name[:80]!r}, not a label", HINT)
+            raise DataError(
+                f"{path}: {part}_labels holds {name[:80]!r}, not a label", FETCH_RECORDING
+            )
     if len(set(names)) != len(names):
-        raise DataError(f"{path}: {part}_labels names a recording twice", HINT)
+        raise DataError(f"{path}: {part}_labels names a recording twice", FETCH_RECORDING)
     return sorted(names)
 
 
@@ -52,22 +55,29 @@ def read_spikes(path: Path, part: Part, label: str) -> Events:
     minutes, or its spikes run backwards, lie beyond the channels or at no finite time.
     """
     where = f"{path}: {part} {label}"
+    # both tables while the file is open: their values are read on [()], not before
     with _opened(path) as file:
         channel = _dataset(file, f"{part}_addresses/{label}", path, MAX_SPIKES)
         time_s = _dataset(file, f"{part}_timestamps/{label}", path, MAX_SPIKES)
         if channel.dtype.kind not in "ui" or time_s.dtype.kind not in "uif":
-            raise DataError(f"{where}: not channels and times", HINT)
+            raise DataError(f"{where}: not channels and times", FETCH_RECORDING)
         if channel.shape != time_s.shape or not len(channel):
-            raise DataError(f"{where}: {len(channel)} channels, {len(time_s)} times", HINT)
+            raise DataError(
+                f"{where}: {len(channel)} channels, {len(time_s)} times", FETCH_RECORDING
+            )
         x, seconds = channel[()].astype(np.int64), time_s[()].astype(np.float64)
     if not (np.isfinite(seconds).all() and np.abs(seconds).max() <= MAX_SECONDS):
-        raise DataError(f"{where}: times beyond {MAX_SECONDS} s", HINT)
+        raise DataError(f"{where}: times beyond {MAX_SECONDS} s", FETCH_RECORDING)
     if x.min() < 0 or x.max() >= CHANNELS:  # before the channel is cut to 16 bits
-        raise DataError(f"{where}: channels from {x.min()} to {x.max()}", HINT)
+        raise DataError(f"{where}: channels from {x.min()} to {x.max()}", FETCH_RECORDING)
     events = Events(
-        np.rint(seconds * 1e6).astype(np.int64), x.astype(np.int16), np.zeros(len(x), np.int16),
-        np.zeros(len(x), np.uint8), 1, CHANNELS,
-    )  # fmt: skip
+        np.rint(seconds * 1e6).astype(np.int64),
+        x.astype(np.int16),
+        np.zeros(len(x), np.int16),
+        np.zeros(len(x), np.uint8),
+        1,
+        CHANNELS,
+    )
     return checked(events, where)
 
 
@@ -76,30 +86,35 @@ def _opened(path: Path) -> Iterator[Any]:
     import h5py  # here: listing the data sets needs none of it
 
     if not path.is_file():  # a pipe would be waited for
-        raise DataError(f"{path}: no such file", HINT)
+        raise DataError(f"{path}: no such file", FETCH_RECORDING)
     try:
         with h5py.File(path, "r") as file:
             yield file
     except BROKEN as error:
-        raise DataError(f"{path}: not readable as HDF5: {error}", HINT) from error
+        raise DataError(f"{path}: not readable as HDF5: {error}", FETCH_RECORDING) from error
 
 
 def _dataset(file: Any, name: str, path: Path, most: int) -> Any:
-    """Find a table of at most `most` entries that lies in this file, whole and in one dimension."""
+    """Return a table of at most `most` entries that lies in this file, whole and of one dimension.
+
+    Raises DataError for any other: a hostile file could name one outside, or one beyond memory.
+    """
     import h5py
 
-    found = file
+    node = file
+    # one group at a time, for h5py would follow a link in the middle of a path too
     for part in name.split("/"):
-        if not isinstance(found, h5py.Group) or part not in found:
-            raise DataError(f"{path}: has no {name}", HINT)
-        if not isinstance(found.get(part, getlink=True), h5py.HardLink):
-            raise DataError(f"{path}: {name} is a link to elsewhere", HINT)
-        found = found[part]
-    if not isinstance(found, h5py.Dataset) or found.ndim != 1:
-        raise DataError(f"{path}: {name} is not a list", HINT)
-    if found.is_virtual or found.external:
-        raise DataError(f"{path}: {name} is kept in another file", HINT)
-    chunk = (found.chunks or (0,))[0] * found.dtype.itemsize
-    if len(found) > most or chunk > MAX_CHUNK_BYTES or found.dtype.itemsize > 256:
-        raise DataError(f"{path}: {name} has {len(found)} entries, at most {most}", HINT)
-    return found
+        if not isinstance(node, h5py.Group) or part not in node:
+            raise DataError(f"{path}: has no {name}", FETCH_RECORDING)
+        if not isinstance(node.get(part, getlink=True), h5py.HardLink):
+            raise DataError(f"{path}: {name} is a link to elsewhere", FETCH_RECORDING)
+        node = node[part]
+    if not isinstance(node, h5py.Dataset) or node.ndim != 1:
+        raise DataError(f"{path}: {name} is not a list", FETCH_RECORDING)
+    if node.is_virtual or node.external:
+        raise DataError(f"{path}: {name} is kept in another file", FETCH_RECORDING)
+    # all of it from the header, before a value is read; one chunk is inflated whole for any value
+    chunk = (node.chunks or (0,))[0] * node.dtype.itemsize
+    if len(node) > most or chunk > MAX_CHUNK_BYTES or node.dtype.itemsize > 256:
+        raise DataError(f"{path}: {name} has {len(node)} entries, at most {most}", FETCH_RECORDING)
+    return node

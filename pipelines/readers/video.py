@@ -1,7 +1,7 @@
-"""Video files to a few frames and a waveform.
+"""Read a few frames and the waveform of video files.
 
-A file is decoded once, from its beginning: a header's frame count and index are not believed, for
-broken recordings have wrong ones, and the same frames come out on every machine.
+A file is decoded from its beginning. A header's frame count and index are not used: broken
+recordings have wrong ones, and without them every machine returns the same frames.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
-from pipelines.readers.containers import CONTAINERS, HINT, begins_s, decoded, default_track, opened
+from pipelines.readers.containers import CONTAINERS, begins_s, decoded, default_track, opened
 from pipelines.readers.cut_short import ends_early
+from pipelines.readers.hints import REPLACE_CLIP
 from pipelines.readers.sound import check_levels, check_rate
 
 Pick = Literal["middle", "random", "even"]
@@ -23,7 +24,7 @@ MAX_SECONDS = 600.0
 MAX_FRAMES = 60_000
 MAX_PIXELS = 1 << 24
 MAX_VALUES = 2**28
-GAP_S = 0.01  # below it, times are rounded
+GAP_S = 0.01  # a shorter gap is the rounding of times, not a pause
 
 
 def read_frames(
@@ -31,36 +32,37 @@ def read_frames(
 ) -> NDArray[np.uint8]:
     """Decode some frames of a video: (frames, H, W, 3) uint8, in order of time, turned upright.
 
-    A film of n frames is looked at at the n middles of n equal parts of its time, whatever its
-    frame rate does; of these moments pick takes "middle", those around the middle; "even", the
+    A film of n frames has n moments, the middles of n equal parts of its time, whatever its frame
+    rate does; of these moments pick takes "middle", those around the middle; "even", the
     middles of equal parts; "random", some by a hash of pick_seed and name (with repetition only if
-    there are too few). seconds: look only at frames that begin before. Raises DataError, naming
+    there are too few). seconds: only frames that begin before count. Raises DataError, naming
     the file, for what cannot be decoded, holds no frame, ends early, or is longer than 10 minutes.
     """
     times_s = frame_times(path, seconds)
     shown = on_screen(times_s)
     moments = choose(len(shown), pick=pick, frames=frames, pick_seed=pick_seed, name=name)
     chosen = [shown[moment] for moment in moments]
-    wanted, found = set(chosen), dict[int, NDArray[np.uint8]]()
+    # decoded a second time, as only now it is known which; all frames at once would fill the memory
+    numbers, images = set(chosen), dict[int, NDArray[np.uint8]]()
     for number, frame in enumerate(_frames(path, seconds)):
-        if number in wanted:
-            found[number] = upright(path, frame.to_ndarray(format="rgb24"), frame)
+        if number in numbers:
+            images[number] = upright(path, frame.to_ndarray(format="rgb24"), frame)
         if number >= chosen[-1]:
             break
-    shapes = {image.shape for image in found.values()}
-    if len(shapes) != 1 or len(found) != len(wanted):
-        raise DataError(f"{path}: its frames have different sizes: {sorted(shapes)}", HINT)
-    return np.stack([found[number] for number in chosen])
+    shapes = {image.shape for image in images.values()}
+    if len(shapes) != 1 or len(images) != len(numbers):
+        raise DataError(f"{path}: its frames have different sizes: {sorted(shapes)}", REPLACE_CLIP)
+    return np.stack([images[number] for number in chosen])  # one may be chosen twice
 
 
 def choose(count: int, *, pick: Pick, frames: int, pick_seed: int, name: str) -> list[int]:
-    """Say which of `count` moments are taken, ascending; see `read_frames`."""
+    """Return which of `count` moments are taken, ascending; see `read_frames`."""
     if pick == "even":
         return [min(count - 1, (2 * i + 1) * count // (2 * frames)) for i in range(frames)]
     if pick == "middle":
         first = max(0, min(count - frames, (count - frames + 1) // 2))
         return [min(count - 1, first + i) for i in range(frames)]
-    # by a hash: the same on every machine and in every version of every library
+    # by a hash and not by a generator: the same on every machine and in every library's version
     hashes = [sha256(f"{pick_seed}/{name}/{i}".encode()).digest() for i in range(count)]
     numbers = sorted(range(count), key=hashes.__getitem__)
     return sorted((numbers * -(-frames // count))[:frames])
@@ -79,10 +81,10 @@ def on_screen(times_s: NDArray[np.float64]) -> list[int]:
 
 
 def frame_times(path: Path, seconds: float | None = None) -> NDArray[np.float64]:
-    """Decode a video to say when its n frames begin, and when the last one ends: (n + 1,) s.
+    """Return when the n frames of a video begin, and when the last one ends: (n + 1,) s.
 
-    Where a container has no times, frames are evenly spaced. Raises DataError as `read_frames`
-    does.
+    The video is decoded. Where a container has no times, frames are evenly spaced.
+    Raises DataError as `read_frames` does.
     """
     times: list[float | None] = []
     length_s = 0.0
@@ -90,10 +92,11 @@ def frame_times(path: Path, seconds: float | None = None) -> NDArray[np.float64]
         times.append(frame.time)
         length_s = float((frame.duration or 0) * (frame.time_base or 0))
     if not times:
-        raise DataError(f"{path}: holds no frame that can be decoded", HINT)
+        raise DataError(f"{path}: holds no frame that can be decoded", REPLACE_CLIP)
     known = [time for time in times if time is not None]
     if len(known) < len(times) or len(times) == 1:
         return np.arange(len(times) + 1, dtype=np.float64)
+    # a damaged time that runs backwards would give a frame a negative duration
     began = np.maximum.accumulate(np.array(known, np.float64))
     spacing_s = (began[-1] - began[0]) / (len(began) - 1)
     if not spacing_s:
@@ -110,19 +113,20 @@ def count_frames(path: Path, seconds: float | None = None) -> int:
 
 
 def upright(path: Path, image: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
-    """Turn and mirror an image (H, W, 3) as the container's display matrix says, as players do.
+    """Turn and mirror an image (H, W, 3) by the container's display matrix, as players do.
 
     The matrix is (a, b, u, c, d, v, x, y, w): a point goes to (a x + c y, b x + d y).
     """
-    said = frame.side_data.get("DISPLAYMATRIX")
-    if said is None:
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
         return image
+    # fixed point, 16 bits after the point
     a, b, _, c, d, *_ = (
-        round(value / 65536, 3) for value in np.frombuffer(said, np.int32).tolist()
+        round(value / 65536, 3) for value in np.frombuffer(matrix, np.int32).tolist()
     )
-    if b or c:
+    if b or c:  # rows and columns change places: a quarter turn, and no other angle
         if a or d or not (b and c):
-            raise DataError(f"{path}: turned by an angle that is no quarter turn", HINT)
+            raise DataError(f"{path}: turned by an angle that is no quarter turn", REPLACE_CLIP)
         image, a, d = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
@@ -140,7 +144,7 @@ def read_sound(path: Path, kinds: str = CONTAINERS) -> tuple[NDArray[np.float32]
         track = default_track(container, "audio")
         if track is None:
             lacks = "ends early, before any sound" if ends_early(path) else "holds no sound"
-            raise DataError(f"{path}: {lacks}", HINT)
+            raise DataError(f"{path}: {lacks}", REPLACE_CLIP)
         now_s = begins_s(container)
         for frame in decoded(container, track, path):
             part = _waveform(frame)
@@ -148,14 +152,15 @@ def read_sound(path: Path, kinds: str = CONTAINERS) -> tuple[NDArray[np.float32]
             gap_s = 0.0 if frame.time is None else frame.time - now_s
             missing = round(gap_s * frame.sample_rate) if gap_s > GAP_S else 0
             now_s += (missing + part.shape[1]) / frame.sample_rate
+            # counted before a gap is filled: a hostile time could ask for days of zeros
             values += part.size + missing * len(part)
             if values > MAX_VALUES or values > MAX_SECONDS * frame.sample_rate * len(part):
-                raise DataError(f"{path}: its sound is longer than {MAX_SECONDS:g} s", HINT)
+                raise DataError(f"{path}: its sound is longer than {MAX_SECONDS:g} s", REPLACE_CLIP)
             if missing:
                 parts.append(np.zeros((len(part), missing), np.float32))
             parts.append(part)
     if not values or len(formats) != 1:
-        raise DataError(f"{path}: its sound is empty or changes its format", HINT)
+        raise DataError(f"{path}: its sound is empty or changes its format", REPLACE_CLIP)
     waveform = np.concatenate(parts, axis=1)
     rate_hz = formats.pop()[1]
     check_rate(path, rate_hz)
@@ -182,19 +187,22 @@ def _frames(path: Path, seconds: float | None) -> Iterator[Any]:
         track = default_track(container, "video")
         if track is None:
             lacks = "ends early, before any picture" if ends_early(path) else "holds no picture"
-            raise DataError(f"{path}: {lacks}", HINT)
+            raise DataError(f"{path}: {lacks}", REPLACE_CLIP)
         # as many threads as the machine has would decode the same frames, in more memory
         track.thread_type = "NONE"
         limit = MAX_SECONDS if seconds is None else min(seconds, MAX_SECONDS)
         began: float | None = None
         for number, frame in enumerate(decoded(container, track, path, seconds)):
             if frame.width * frame.height > MAX_PIXELS:
-                raise DataError(f"{path}: frames of {frame.width} x {frame.height} pixels", HINT)
+                raise DataError(
+                    f"{path}: frames of {frame.width} x {frame.height} pixels", REPLACE_CLIP
+                )
             # some containers do not begin at 0
             began = frame.time if began is None else began
             played = (frame.time or 0.0) - (began or 0.0)
+            # frame 0 is always returned, however short `seconds` is
             if number and seconds is not None and played > limit - 1e-6:
                 return
             if number >= MAX_FRAMES or played > MAX_SECONDS:
-                raise DataError(f"{path}: longer than {MAX_SECONDS:g} s", HINT)
+                raise DataError(f"{path}: longer than {MAX_SECONDS:g} s", REPLACE_CLIP)
             yield frame
