@@ -1,4 +1,4 @@
-"""Frames of a silicon cochlea: how often each channel fired in each of a few bins of time."""
+"""Frames of a silicon cochlea: spike counts of each channel in a few bins of time."""
 
 from math import isqrt
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,7 +17,8 @@ READS = "spikes"
 VERSION = 1
 UNIT = "spikes"
 
-Side = Annotated[int, Field(ge=1, le=1024)]
+# smaller than an image's Side: its frames are float32 and come T at a time
+CochleaSide = Annotated[int, Field(ge=1, le=1024)]
 
 
 def extract(
@@ -42,7 +43,7 @@ def extract(
         ),
     ] = "square",
     size: Annotated[
-        tuple[Side, Side] | None,
+        tuple[CochleaSide, CochleaSide] | None,
         Field(
             description="Rows and columns that a frame is resized to; null keeps the layout's own."
         ),
@@ -60,7 +61,7 @@ def extract(
 
     if batch.height != 1:
         raise UsageError(
-            f"events of {batch.height} x {batch.width} pixels are no cochlea's",
+            f"events of {batch.height} x {batch.width} pixels are not a cochlea's",
             "use the feature event_frames",
         )
     rows, columns = batch.width, 1
@@ -70,7 +71,9 @@ def extract(
             raise UsageError(
                 f"{batch.width} channels do not make a square", "set audio.layout: column"
             )
+    # (B, T, channels); float32, for resizing makes fractions of them
     counts = histogram(batch, batch.x, batch.width, time_steps, bin_by, torch.float32)
+    # (B T, 1, rows, columns): interpolate takes one batch axis
     planes = counts.view(-1, 1, rows, columns)
     if size is not None:
         planes = functional.interpolate(

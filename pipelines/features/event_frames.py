@@ -1,9 +1,10 @@
-"""Frames of an event camera: how often each pixel fired in each of a few bins of time."""
+"""Frames of an event camera: event counts of each pixel in a few bins of time."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from pipelines.features._sizes import Side
 from pipelines.readers.events import EventBatch
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ READS = "events"
 VERSION = 1
 UNIT = "events, 0 to 255"
 
-Side = Annotated[int, Field(ge=1, le=4096)]
 BinBy = Literal["time", "count"]
-MAX_CELLS = 1 << 24
+MAX_CELLS = 1 << 24  # counted at a time: 128 MiB, as bincount counts in int64
 
 
 def extract(
@@ -63,6 +63,7 @@ def extract(
     import torch  # here: reading a recipe needs this file, not torch
 
     rows, columns = (side + 2 * margin for side in size)
+    # (y + 1/2) rows / height in whole numbers: a float might round an edge to either side
     row = (2 * batch.y + 1) * rows // (2 * batch.height)
     column = (2 * batch.x + 1) * columns // (2 * batch.width)
     place = row * columns + column
@@ -74,7 +75,7 @@ def extract(
 
 
 def time_bins(batch: EventBatch, time_steps: int, bin_by: BinBy) -> "Tensor":
-    """Say which bin each event falls in: (n,) int64, 0 to time_steps - 1.
+    """Return the bin that each event falls in: (n,) int64, 0 to time_steps - 1.
 
     By time, a bin is floor(span / T) µs long (at least 1), span from a recording's first event to
     its last; by count it has floor(n / T) events (at least 1). What is left over, at least the
@@ -90,6 +91,7 @@ def time_bins(batch: EventBatch, time_steps: int, bin_by: BinBy) -> "Tensor":
     else:
         position = torch.arange(len(first), device=first.device) - first
         span = end - first
+    # what is left over joins the last bin: a longer one, and no event is lost
     return (position // (span // time_steps).clamp(min=1)).clamp(max=time_steps - 1)
 
 
@@ -103,19 +105,20 @@ def histogram(
     """
     import torch
 
+    # one number for each (recording, bin, place): a single bincount does the whole histogram
     key = (batch.recording * time_steps + time_bins(batch, time_steps, bin_by)) * places + place
     ends = _ends(batch).tolist()
     cells = time_steps * places
-    found: Tensor = torch.empty((batch.recordings, cells), dtype=dtype, device=key.device)  # type: ignore[call-overload]
+    out: Tensor = torch.empty((batch.recordings, cells), dtype=dtype, device=key.device)  # type: ignore[call-overload]
     run = max(1, MAX_CELLS // cells)
     for start in range(0, batch.recordings, run):
         stop = min(start + run, batch.recordings)
         keys = key[ends[start] : ends[stop]] - start * cells
         counts = torch.bincount(keys, minlength=(stop - start) * cells)
-        if dtype == torch.uint8:
+        if dtype == torch.uint8:  # saturate: the conversion alone would wrap 256 to 0
             counts = counts.clamp(max=255)
-        found[start:stop] = counts.view(stop - start, cells)
-    return found.view(batch.recordings, time_steps, places)
+        out[start:stop] = counts.view(stop - start, cells)
+    return out.view(batch.recordings, time_steps, places)
 
 
 def _ends(batch: EventBatch) -> "Tensor":

@@ -60,6 +60,7 @@ def extract(
     """
     import torch  # here: reading a recipe needs this file, not torch
 
+    # even, so that gcc_phat's n // 2 padding and logmel's centring agree on a window's middle
     window = 2 * max(8, round(window_s * sample_rate / 2))
     hop = max(1, round(hop_s * sample_rate))
     correlations = gcc_phat.extract(
@@ -69,6 +70,7 @@ def extract(
         hop_s=hop / sample_rate,
         max_lag=max_lag,
     )
+    # each microphone is a clip of its own: (B M, 1, bins, F)
     bands = logmel.extract(
         waveforms.flatten(0, 1),
         sample_rate=sample_rate,
@@ -80,15 +82,16 @@ def extract(
     )
     bands = bands.view(*waveforms.shape[:2], *bands.shape[2:])
     if scale == "frame-minmax":
-        # without a sound the bands are at each microphone's own floor, which says nothing
+        # without a sound the bands are at each microphone's own floor, which carries nothing
         heard = (correlations != 0).any(2, keepdim=True).any(1, keepdim=True)
         bands = frame_minmax(bands).where(heard, 0.0)
+        # the two parts apart: their units differ, and dB would leave correlations no range
         correlations = frame_minmax(correlations)
     return torch.cat((correlations, bands), 1)
 
 
 def frame_minmax(x: "Tensor") -> "Tensor":
-    """Bring each frame's values to [0, 1] by their least and greatest: (B, C, bins, F), as given.
+    """Scale each frame's values to [0, 1] by their least and greatest: (B, C, bins, F), as is x.
 
     The values of a frame are those of all C and bins. What is exactly 0 stays 0, and a frame whose
     values are all alike becomes 0. Source: the SLoClas authors' code, on each GCC and MFCC part.
@@ -96,4 +99,5 @@ def frame_minmax(x: "Tensor") -> "Tensor":
     least, most = x.amin((1, 2), keepdim=True), x.amax((1, 2), keepdim=True)
     span = most - least
     scaled = (x - least) / span.where(span > 0, 1.0)
+    # 0 is silence and padding, not the middle of a range
     return scaled.where(x != 0, 0.0)

@@ -17,7 +17,7 @@ UNIT = "correlation, -1 to 1"
 
 CHUNK_BYTES = 32 << 20  # of spectra at once: larger ones leave the processor's cache
 CHUNK_BYTES_GPU = 256 << 20
-SILENCE = 1e-12
+SILENCE = 1e-12  # magnitude below which a bin has no phase
 
 
 def extract(
@@ -69,6 +69,7 @@ def extract(
         raise UsageError(
             f"lags of {max_lag} samples do not fit in a window of {window}", "lower max_lag"
         )
+    # padded by max_lag, so that no lag wraps round the end of the window
     length = next_fast_len(window + max_lag, real=True)
     frames = 1 + samples // hop
     pairs = [(i, j) for i in range(microphones) for j in range(i + 1, microphones)]
@@ -76,17 +77,20 @@ def extract(
     cosines, sines = _tables(length, max_lag, waveforms)
     out = waveforms.new_empty(batch, len(pairs), 2 * max_lag + 1, frames)
     most = CHUNK_BYTES if waveforms.device.type == "cpu" else CHUNK_BYTES_GPU
+    # clips at a time, by the bytes of their spectra
     step = max(1, most // (8 * frames * (length // 2 + 1) * (2 * microphones + 2)))
     for start in range(0, batch, step):
         part = torch.nn.functional.pad(waveforms[start : start + step], (window // 2, window))
         framed = part.unfold(-1, window, hop)[:, :, :frames]
         spectra = torch.fft.rfft(framed * taper, length)
-        # real and imaginary parts apart: complex products and magnitudes take twice the time
+        # (b, M, F, bins); real and imaginary parts apart: complex arithmetic takes twice the time
         re, im = spectra.real.contiguous(), spectra.imag.contiguous()
         power = re.square().addcmul_(im, im)
         least = (floor**2 * power.amax(-1, keepdim=True)).clamp_(min=SILENCE**2)
         scale = power.maximum(least).rsqrt_()
         re, im = re.mul_(scale), im.mul_(scale)
+        # R(lag) is the inverse transform of conj(X_i) X_j: cosines of its real part, sines of its
+        # imaginary part; the one is even in the lag and the other odd, so one half does for both
         for pair, (i, j) in enumerate(pairs):
             cross_re = (re[:, i] * re[:, j]).addcmul_(im[:, i], im[:, j])
             cross_im = (re[:, i] * im[:, j]).addcmul_(im[:, i], re[:, j], value=-1)
@@ -106,6 +110,7 @@ def _tables(length: int, max_lag: int, like: "Tensor") -> "tuple[Tensor, Tensor]
 
     bins = torch.arange(length // 2 + 1, dtype=torch.float64)
     lags = torch.arange(max_lag + 1, dtype=torch.float64)
+    # reduced to one turn in whole numbers before the cosine: exact however long the lag
     angle = (bins[:, None] * lags).remainder(length) * (2 * math.pi / length)
     weight = torch.full((len(bins), 1), 2.0 / length, dtype=torch.float64)
     weight[0] = 1.0 / length

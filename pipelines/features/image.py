@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from pipelines.errors import UsageError
+from pipelines.features._sizes import Side
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +15,6 @@ READS = "image"
 VERSION = 1
 UNIT = "level, 0 to 255"
 
-Side = Annotated[int, Field(ge=1, le=4096)]
 Margin = Annotated[int, Field(ge=0, le=512)]
 Fit = Literal["stretch", "cover"]
 
@@ -60,6 +60,7 @@ def extract(
             f"images with {images.shape[1]} channels: this feature takes grey (1) or colour (3)",
             "use the feature that the dataset's recipe names",
         )
+    # before resizing, as Pillow's L images are: a third of the work
     if channels == 1 and images.shape[1] == 3:
         images = _luma(images)
     above, beside = (margin, margin) if isinstance(margin, int) else margin
@@ -69,6 +70,7 @@ def extract(
         images.to(torch.float32), size=whole, mode="bilinear", align_corners=False, antialias=True
     )
     if fit == "cover":
+        # the middle, less the margin: Python's round goes to even, as torchvision's CenterCrop does
         top, left = (
             round((have - middle) / 2) - extra
             for have, middle, extra in zip(whole, size, (above, beside), strict=True)
@@ -89,4 +91,5 @@ def _covering(height: int, width: int, stored: tuple[int, int]) -> tuple[int, in
 def _luma(images: "Tensor") -> "Tensor":
     """Mix red, green and blue by 0.299, 0.587 and 0.114 in 16-bit fixed point, rounded."""
     red, green, blue = images.int().unbind(1)
+    # Pillow's own integers, so that grey levels equal its to the bit
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16)[:, None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from pipelines.errors import UsageError
+from pipelines.features._sizes import Side
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,10 +18,9 @@ READS = "waveform"
 VERSION = 1
 UNIT = "dB or ln of power"
 
-POWER_FLOOR = 1e-10
-Side = Annotated[int, Field(ge=1, le=4096)]
+POWER_FLOOR = 1e-10  # librosa's amin: -100 dB
 MelScale = Literal["slaney", "htk"]
-Norm = Literal["slaney", "none"]
+FilterNorm = Literal["slaney", "none"]
 
 
 def extract(
@@ -55,7 +55,7 @@ def extract(
         MelScale, Field(description="Formula by which the mel bands are spaced.")
     ] = "slaney",
     norm: Annotated[
-        Norm,
+        FilterNorm,
         Field(
             description="Norm of the mel filters: slaney gives every band the same area, "
             "none the same height."
@@ -107,11 +107,12 @@ def extract(
     )
     # torchaudio's own power=2 takes the root first and squares it again, at twice the time
     power = spectrum.real.square() + spectrum.imag.square()
-    bands = filters.to(waveform.device).T @ power
+    bands = filters.to(waveform.device).T @ power  # (B, n_mels, frames)
     levels: Tensor = bands.clamp_(min=POWER_FLOOR).log_()[:, None]
     if log == "db":
         levels = levels * (10 / math.log(10))
         if top_db is not None:
+            # of each clip's own peak, so that a clip does not depend on its batch
             levels = levels.maximum(levels.amax(dim=(1, 2, 3), keepdim=True) - top_db)
     if size is None:
         return levels
@@ -120,6 +121,7 @@ def extract(
     )
 
 
+# the filters do not change from batch to batch; callers move them and must not write to them
 @lru_cache(maxsize=8)
 def mel_filters(
     sample_rate: int,
@@ -128,7 +130,7 @@ def mel_filters(
     f_min: float,
     f_max: float,
     mel_scale: MelScale,
-    norm: Norm,
+    norm: FilterNorm,
 ) -> "Tensor":
     """Make the triangular mel filters, (n_fft // 2 + 1, n_mels) on the CPU; frequencies in Hz.
 

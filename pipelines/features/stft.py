@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from pipelines.features._sizes import Side
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -11,8 +13,6 @@ MODALITY = "audio"
 READS = "waveform"
 VERSION = 1
 UNIT = "ln of amplitude"
-
-Side = Annotated[int, Field(ge=1, le=4096)]
 
 
 def extract(
@@ -46,14 +46,14 @@ def extract(
 
     waveform: (B, samples) float32, full scale ±1. Returns (B, 1, H, W) float32: rows from 0 Hz up,
     columns in time, 1 + samples // hop of them before resizing (bilinear, antialiased).
-    Silence is ln(1e-7) = -16.118. Source: S-CMRL's audio front end
-    (STFT 512/353), in the detail of its authors' code.
+    Silence is ln(1e-7) = -16.118. Source: S-CMRL's audio front end (STFT 512/353), in the details
+    of its authors' code.
     """
     import torch  # here: reading a recipe needs this file, not torch
     import torchaudio
     from torch.nn import functional
 
-    if clamp:
+    if clamp:  # resampling and float files may go beyond full scale
         waveform = waveform.clamp(-1, 1)
     magnitude = torchaudio.functional.spectrogram(
         waveform,
@@ -66,6 +66,7 @@ def extract(
         normalized=False,
         pad_mode="constant",
     )
+    # the floor is added, not a limit, as in the authors' code: quiet bins keep their order
     levels: Tensor = magnitude.add_(log_floor).log_()[:, None]
     if size is None:
         return levels

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.features.image import Fit, Margin, Side
+from pipelines.features._sizes import Side
+from pipelines.features.image import Fit, Margin
 from pipelines.features.image import extract as resize
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 MODALITY = "visual"
 READS = "video"
+# used when the file is decoded: by the time of `extract` the frames are chosen
 READ_SETTINGS = ("pick", "frames", "pick_seed")
 VERSION = 1
 UNIT = "level, 0 to 255"
@@ -59,8 +61,8 @@ def extract(
 
     videos: (B, k, 3, height, width) uint8. Returns (B, channels, H + 2 margin, W + 2 margin)
     uint8 for one frame, (B, T, channels, …) with T = k for more. S-CMRL takes one random frame a
-    clip; theirs is not seeded.
+    clip, which is not seeded.
     """
     flat = resize(videos.flatten(0, 1), size=size, margin=margin, fit=fit, channels=channels)
-    count = videos.shape[1]
+    count = videos.shape[1]  # one frame is a static image: no axis of time
     return flat if count == 1 else flat.view(-1, count, *flat.shape[1:])

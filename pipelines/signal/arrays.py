@@ -1,4 +1,4 @@
-"""Microphone arrays: where the microphones are, when they hear a sound, and whence it came.
+"""Microphone arrays: positions, arrival times of a sound, and the direction that it came from.
 
 Metres, seconds and degrees. Azimuth counts anticlockwise from the x axis, seen from above;
 elevation up from the horizontal plane. The time difference of a pair (i, j) is the arrival at j
@@ -15,7 +15,7 @@ from pipelines.errors import DataError, UsageError
 Array = NDArray[np.float64]
 
 SPEED_OF_SOUND_M_S = 343.0  # in dry air at 20 °C
-SILENCE = 1e-12
+SILENCE = 1e-12  # keeps a division by a magnitude of 0 finite
 
 
 def pairs_of(microphones: int) -> list[tuple[int, int]]:
@@ -44,7 +44,7 @@ def direction(azimuth_deg: ArrayLike, elevation_deg: ArrayLike = 0.0) -> Array:
 def far_field_delays(
     positions: Array, azimuth_deg: ArrayLike, elevation_deg: ArrayLike = 0.0
 ) -> Array:
-    """Return when a plane wave arrives, after (or before) it passes the origin: (..., M) s.
+    """Return when a plane wave arrives, relative to when it passes the origin: (..., M) s.
 
     positions: (M, 3) m.
     """
@@ -71,7 +71,7 @@ def time_differences(delays: Array) -> Array:
 
 
 def peak_lags(gcc: Array) -> Array:
-    """Find the lag of the highest peak, between samples too: (..., lags) to (...), in samples.
+    """Return the lag of the highest peak, between samples too: (..., lags) to (...), in samples.
 
     gcc: a phase transform over lags -L to L, such as gcc_phat gives with lags last. Exact for a
     full-band pulse: at a distance d from its two nearest samples, sinc falls as 1 / d. A peak at
@@ -85,6 +85,7 @@ def peak_lags(gcc: Array) -> Array:
         return chosen
 
     before, after = value(np.maximum(peak - 1, 0)), value(np.minimum(peak + 1, most))
+    # top ~ 1/d and larger ~ 1/(1 - d), so d = larger / (top + larger) towards the larger one
     side = np.where(after > before, 1, -1)
     larger, top = np.maximum(np.maximum(before, after), 0.0), np.maximum(value(peak), SILENCE)
     inside = (peak > 0) & (peak < most)
@@ -93,14 +94,18 @@ def peak_lags(gcc: Array) -> Array:
 
 
 def azimuth_of(differences_s: Array, positions: Array) -> Array:
-    """Find the azimuth of a plane wave by least squares: (..., pairs) s to (...) in [0, 360).
+    """Return the azimuth of a plane wave by least squares: (..., pairs) s to (...) in [0, 360).
 
     positions: (M, 3) m, not all on one line in the horizontal plane. Raises UsageError if they are.
     """
     first, second = np.array(pairs_of(len(positions))).T
+    # in the plane alone, for each pair: c times its time difference is -baseline · direction
     baselines = (positions[second] - positions[first])[:, :2]
     if np.linalg.matrix_rank(baselines) < 2:
-        raise UsageError("microphones on one line do not tell one side from the other", "use more")
+        raise UsageError(
+            "microphones on one line do not distinguish one side from the other",
+            "use an array with a microphone off the line",
+        )
     x, y = np.linalg.pinv(baselines) @ np.moveaxis(-SPEED_OF_SOUND_M_S * differences_s, -1, 0)
     azimuth_deg: Array = np.rad2deg(np.arctan2(y, x)) % 360
     return azimuth_deg
@@ -116,9 +121,9 @@ def srp_phat(
     window: int = 1024,
     band_hz: tuple[float, float] = (300.0, 6000.0),
 ) -> Array:
-    """Measure the steered response power with phase transform of one recording: (A,).
+    """Compute the steered response power with phase transform of one recording: (A,).
 
-    waveforms: (M, samples). azimuths_deg: (A,), the directions to look into. Frames of `window`
+    waveforms: (M, samples). azimuths_deg: (A,), the directions to steer to. Frames of `window`
     samples, half overlapping; every bin of every frame within 20 dB of the loudest counts alike.
     The source is where the power is highest: azimuths_deg[argmax]. Raises DataError for a recording
     that is shorter than a window, silent, or has another number of channels than the array.
@@ -128,16 +133,18 @@ def srp_phat(
         raise DataError(f"{len(waveforms)} channels, an array of {len(positions)}", "check both")
     if waveforms.shape[1] < window or not np.any(waveforms):
         raise DataError(f"a recording that is silent or below {window} samples", "use another")
+    # (M, frames, window), a view: np.hanning(n + 1)[:-1] below is the periodic window
     frames = np.lib.stride_tricks.sliding_window_view(waveforms, window, 1)[:, :: window // 2]
     spectra = np.fft.rfft(frames * np.hanning(window + 1)[:-1], axis=-1)
     frequencies = np.fft.rfftfreq(window, 1 / rate_hz)
     band = (frequencies >= band_hz[0]) & (frequencies <= band_hz[1])
     spectra, frequencies = spectra[..., band], frequencies[band]
+    # quiet frames hold the room's noise, and the phase transform would count it as much
     energy = (np.abs(spectra) ** 2).sum((0, 2))
     spectra = spectra[:, energy >= 0.01 * energy.max()]
     spectra = spectra / np.maximum(np.abs(spectra), SILENCE)
     delays = far_field_delays(positions, azimuths_deg, elevation_deg)
-    power = np.zeros(len(delays))
+    power = np.zeros(len(delays))  # the sum over pairs of R_ij at each direction's own lag
     for i, j in pairs_of(len(positions)):
         cross = (np.conj(spectra[i]) * spectra[j]).sum(0)
         lags = (delays[:, j] - delays[:, i])[:, None]

@@ -1,4 +1,4 @@
-"""A model of a silicon cochlea: a bank of gammatone filters, each of which drives a neuron.
+"""A model of a silicon cochlea: a bank of gammatone filters that each drive a neuron.
 
 Half-wave rectified, integrate-and-fire without leak: a twin for tests and first steps.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipelines.readers.events import Events
 
 FILTER_SECONDS = 0.064  # by then the lowest filter that is used has died away
-FFT_STEP = 512
+FFT_STEP = 512  # lengths are multiples, so that clips of like length share the cached spectra
 
 
 def centre_frequencies(channels: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
@@ -32,6 +32,7 @@ def gammatones(rate_hz: int, centres_hz: NDArray[np.float64]) -> NDArray[np.floa
     hz = centres_hz[:, None]
     envelope = time_s**3 * np.exp(-2 * np.pi * 1.019 * 24.7 * (1 + 0.00437 * hz) * time_s)
     response = envelope * np.cos(2 * np.pi * hz * time_s)
+    # |H| at the centre: the filter's response to exp(2πi f t)
     gain = np.abs((response * np.exp(-2j * np.pi * hz * time_s)).sum(1))
     normalised: NDArray[np.float64] = response / gain[:, None]
     return normalised
@@ -59,6 +60,7 @@ def cochlea_spikes(
     spectra = _spectra(rate_hz, channels, low_hz, high_hz, length)
     filtered = np.fft.irfft(np.fft.rfft(waveform, length) * spectra, length)[:, :samples]
     drive = np.maximum(filtered - np.float32(floor), 0)
+    # without a leak a neuron fires where the integral passes a whole number: no loop over time
     integral = np.cumsum(drive, axis=1)
     integral *= np.float32(spikes_per_second / rate_hz)
     before = np.zeros_like(integral)
@@ -66,18 +68,25 @@ def cochlea_spikes(
     count = integral.astype(np.int32) - before.astype(np.int32)
     channel, sample = np.nonzero(count)
     number = count[channel, sample]
+    # one row for each spike: a sample may hold several, at equal steps of the integral
     which = np.repeat(np.arange(len(number)), number)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(number) - number, number) + 1
     channel, sample = channel[which], sample[which]
     start, end = before[channel, sample], integral[channel, sample]
+    # within the sample the integral is linear, and so is the time of each crossing
     share = (np.trunc(start) + nth - start) / (end - start)
     t_us = np.rint((sample + share) * (1e6 / rate_hz)).astype(np.int64)
+    # by time and then by channel: an order that does not depend on the sort
     order = np.lexsort((channel, t_us))
     nothing = np.zeros(len(order), np.int16)
     return Events(
-        t_us[order], channel[order].astype(np.int16), nothing, nothing.astype(np.uint8),
-        1, channels,
-    )  # fmt: skip
+        t_us[order],
+        channel[order].astype(np.int16),
+        nothing,
+        nothing.astype(np.uint8),
+        1,
+        channels,
+    )
 
 
 @lru_cache(8)

@@ -1,4 +1,4 @@
-"""Random numbers as a pure function of a key and a position, with no generator to carry along.
+"""Draw random numbers as a pure function of a key and a position, without a generator.
 
 splitmix64 (Steele, Lea and Flood 2014) in wrapping int64 arithmetic: number i of key k is always
 the same, whatever the batch, order, worker or device. So a resumed run, and a run with another
@@ -24,6 +24,7 @@ def key_of(*parts: int | str | float) -> int:
 
     An integer, a float and a string differ even where they print alike: 1, 1.0 and "1".
     """
+    # JSON keeps apart what prints alike; 63 bits, so that the key is positive in int64
     digest = hashlib.blake2b(json.dumps(parts).encode("ascii"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -52,6 +53,7 @@ def uniform(keys: Tensor, n: int, stream: int = 0) -> Tensor:
     stream: which of a key's independent sequences; give every purpose its own. Multiples of
     2**-24, equal to the bit on every device. The first numbers do not depend on n.
     """
+    # the upper 24 bits: as many as float32 holds, so that no number rounds up to 1
     bits = splitmix64(_absorb(keys, stream), 0, n)
     return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
 
@@ -66,6 +68,8 @@ def normal(keys: Tensor, shape: tuple[int, ...], stream: int = 0) -> Tensor:
     pairs = (count + 1) // 2
     chunk = CHUNK["cuda" if keys.is_cuda else "cpu"]
     states = _absorb(keys, stream)
+    # in pieces: the float64 words of a batch of spectrograms would fill the memory, and a number
+    # depends on its position, not on its piece
     out = torch.empty(len(keys), pairs, 2, device=keys.device)
     rows = max(1, chunk // max(1, pairs))
     for row in range(0, len(keys), rows):
@@ -87,6 +91,7 @@ def _box_muller(bits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _absorb(state: Tensor, value: int | Tensor) -> Tensor:
+    # xor, then a step of the generator: keys of (1, 2) and of (2, 1) differ
     if isinstance(value, int):
         value = (value + 2**63) % 2**64 - 2**63
     return _mix((state ^ value) + GOLDEN)

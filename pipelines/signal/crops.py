@@ -1,4 +1,4 @@
-"""Crops, flips and shifts of a batch, each sample's drawn from its own key.
+"""Crop, flip and shift the samples of a batch, each by draws from its own key.
 
 Every function draws from its own stream, so one set of keys (`counter_rng.keys`) serves them all
 and they stay independent of one another.
@@ -13,6 +13,7 @@ from torch.nn import functional
 from pipelines.errors import UsageError
 from pipelines.signal.counter_rng import uniform
 
+# to change a number is to change the augmentation of every recipe
 CROP_STREAM, RESIZED_CROP_STREAM, FLIP_STREAM, SHIFT_STREAM = 1, 2, 3, 4
 TRIES = 10
 
@@ -78,15 +79,17 @@ def crop_boxes(
     evenly on a logarithmic scale. The first of ten tries that fits the image counts; if none
     does, the largest middle box of an allowed ratio (Szegedy et al. 2015, as in torchvision).
     """
+    # all ten tries at once: a loop until one fits would wait for the device after each
     draws = uniform(keys, 4 * TRIES, RESIZED_CROP_STREAM).double().view(-1, TRIES, 4)
     area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[..., 0])
+    # evenly in the logarithm, so that 3:4 and 4:3 are equally likely
     low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = torch.exp(low + (high - low) * draws[..., 1])
     size = torch.stack([(area / aspect).sqrt(), (area * aspect).sqrt()], dim=-1).round().long()
     space = torch.tensor([height, width], device=keys.device) - size
     fits = ((size > 0) & (space >= 0)).all(dim=-1)
     boxes = torch.cat([_whole(draws[..., 2:], space + 1), size], dim=-1)
-    first = fits.int().argmax(dim=1)
+    first = fits.int().argmax(dim=1)  # the first that fits; 0 if none does
     drawn = boxes[torch.arange(len(keys), device=keys.device), first]
     middle = torch.tensor(_middle_box(height, width, ratio), device=keys.device)
     return torch.where(fits.any(dim=1, keepdim=True), drawn, middle)
@@ -108,7 +111,7 @@ def time_shift(features: Tensor, share: float, keys: Tensor, fill: float | None 
     furthest = int(share * width)
     draws = uniform(keys.to(features.device), 1, SHIFT_STREAM)
     shift = _whole(draws, torch.tensor(2 * furthest + 1, device=features.device)) - furthest
-    source = torch.arange(width, device=features.device) - shift
+    source = torch.arange(width, device=features.device) - shift  # (B, W)
     inside = ((source >= 0) & (source < width))[:, None, None, :]
     moved = features.gather(-1, source.clamp(0, width - 1)[:, None, None, :].expand_as(features))
     empty = features.amin(dim=(1, 2, 3)) if fill is None else features.new_full((batch,), fill)
@@ -136,6 +139,7 @@ def _centres(start: Tensor, length: Tensor, points: int, whole: int) -> Tensor:
     step = (torch.arange(points, device=start.device, dtype=torch.float64) + 0.5) / points
     pixel = start[:, None] + step * length[:, None] - 0.5
     last = (start + length - 1)[:, None].double()
+    # no pixel beyond the box, whose edge is not the image's: padding_mode does not see it
     pixel = torch.minimum(torch.maximum(pixel, start[:, None].double()), last)
     return ((2 * pixel + 1) / whole - 1).float()
 
@@ -152,7 +156,7 @@ def _resampled(images: Tensor, start: Tensor, length: Tensor, points: int) -> Te
     centre, support = place * step, step.clamp(min=1)
     first = (centre - support + 0.5).floor()
     sample = torch.arange(len(images), device=images.device)[:, None]
-    found = images.new_zeros((len(images), points, *images.shape[1::2]), dtype=torch.float32)
+    out = images.new_zeros((len(images), points, *images.shape[1::2]), dtype=torch.float32)
     total = torch.zeros_like(centre)
     # a triangle's weights one row after another: as many for every box, so a box's do not depend
     # on the others in its batch
@@ -161,12 +165,13 @@ def _resampled(images: Tensor, start: Tensor, length: Tensor, points: int) -> Te
         weight = (1 - (row + 0.5 - centre).abs() / support).clamp(min=0)
         weight = torch.where((row >= 0) & (row < length[:, None]), weight, 0.0)
         number = (start[:, None] + row.long()).clamp(0, whole - 1)
-        found += weight.float()[..., None, None] * images[sample, :, number]
+        out += weight.float()[..., None, None] * images[sample, :, number]
         total += weight
-    return (found / total.float()[..., None, None]).movedim(1, 2)
+    return (out / total.float()[..., None, None]).movedim(1, 2)
 
 
 def _middle_box(height: int, width: int, ratio: tuple[float, float]) -> tuple[int, int, int, int]:
+    """Return the largest middle box of an allowed ratio: top, left, height, width."""
     box_height = min(height, max(1, round(width / ratio[0])))
     box_width = min(width, max(1, round(height * ratio[1])))
     return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width

@@ -1,4 +1,4 @@
-"""A model of an event camera: a pixel fires each time its log intensity has moved by a threshold.
+"""A model of an event camera: a pixel fires when its log intensity has moved by a threshold.
 
 No noise, no refractory time, no mismatch between pixels: a twin for tests and first steps.
 """
@@ -24,6 +24,7 @@ def camera_events(
     """
     logarithm = np.log(intensity)
     level = (logarithm - logarithm[0]) / threshold
+    # frame by frame: where a pixel stands depends on which way it came (hysteresis)
     reached = np.zeros(level.shape, np.int64)
     for now in range(1, len(level)):
         distance = level[now] - reached[now - 1]
@@ -32,16 +33,21 @@ def camera_events(
     frame, row, column = np.nonzero(moves)
     move: NDArray[np.int64] = moves[frame, row, column]
     count = np.abs(move)
+    # one row for each event: a pixel may cross several thresholds between two frames
     which = np.repeat(np.arange(len(move)), count)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + 1
     frame, row, column, sign = frame[which], row[which], column[which], np.sign(move)[which]
     before, after = level[frame, row, column], level[frame + 1, row, column]
     crossed = reached[frame, row, column] + sign * nth
+    # TINY may put a crossing a last bit beyond the frame
     share = np.clip((crossed - before) / (after - before), 0.0, 1.0)
     t_us = np.rint(times_us[frame] + share * (times_us[frame + 1] - times_us[frame]))
     order = np.lexsort((column, row, t_us))
     return Events(
-        t_us[order].astype(np.int64), column[order].astype(np.int16),
-        row[order].astype(np.int16), (sign[order] > 0).astype(np.uint8),
-        intensity.shape[1], intensity.shape[2],
-    )  # fmt: skip
+        t_us[order].astype(np.int64),
+        column[order].astype(np.int16),
+        row[order].astype(np.int16),
+        (sign[order] > 0).astype(np.uint8),
+        intensity.shape[1],
+        intensity.shape[2],
+    )

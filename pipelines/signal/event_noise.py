@@ -1,7 +1,7 @@
-"""Noise on recordings of events, by tonic's functional transforms: events lost, events added.
+"""Add noise to recordings of events by tonic's functional transforms: events lost, events added.
 
 tonic draws from NumPy's one generator for the whole process: each call here seeds it for its own
-clip and puts it back as it was. Seeds are made by `event_noise_seed`.
+clip and restores its state. Seeds are made by `event_noise_seed`.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,13 @@ from pipelines.readers.events import MAX_EVENTS, Events
 from pipelines.signal.counter_rng import key_of
 
 Kind = Literal["drop", "rate"]
-# what it draws is cut to whole numbers here, not by what type a column happens to have
+# floats: its draws are cut to whole numbers in `_merged`, not by the type of a column here
 TONICS = np.dtype([(name, np.float64) for name in "xytp"])
 
 
 def event_noise_seed(seed: int, clip_id: str, modality: str, kind: Kind, level: float) -> int:
     """Return the seed of a clip's noise at one level; no other clip, input or level changes it."""
+    # + 0.0: 5 and 5.0 are one level, and so are 0.0 and -0.0
     return key_of("event noise", seed, modality, kind, float(level) + 0.0, clip_id)
 
 
@@ -50,8 +51,8 @@ def add(events: Events, rate_hz: float, seed: int) -> Events:
     That is n = round(rate_hz · width · height · span) events, of either polarity with equal
     chance, at any pixel and any time between the first and the last of the recording's own, whose
     span is in s. A recording of height 1, a cochlea's, has channels for pixels and no polarity.
-    A recording without events has no span, and stays empty. In the same microsecond what was there
-    comes first. Raises UsageError for more than 2^26 events.
+    A recording without events has no span, and stays empty. In the same microsecond the recording's
+    own events come first. Raises UsageError for more than 2^26 events.
     """
     from tonic.functional import uniform_noise_numpy
 
@@ -64,8 +65,9 @@ def add(events: Events, rate_hz: float, seed: int) -> Events:
     if count + len(events.t_us) > MAX_EVENTS:
         raise UsageError(
             f"{rate_hz:g} events a pixel and second are {count} in a recording of "
-            f"{span_us * 1e-6:g} s, at most {MAX_EVENTS}", "choose a lower rate",
-        )  # fmt: skip
+            f"{span_us * 1e-6:g} s, at most {MAX_EVENTS}",
+            "choose a lower rate",
+        )
     # tonic takes its bounds of time from what it adds to: the two ends are enough
     ends = np.zeros(2, TONICS)
     ends["t"] = events.t_us[[0, -1]]
@@ -96,7 +98,7 @@ def _merged(events: Events, t_us: Any, x: Any, y: Any, p: Any) -> Events:
 
 @contextmanager
 def _numpy_seeded(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator for the block; after it the generator is where it was."""
+    """Seed NumPy's global generator for the block; restore its state after it."""
     state = np.random.get_state()
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])
     try:

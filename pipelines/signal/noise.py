@@ -1,4 +1,4 @@
-"""White Gaussian noise on an input, at a signal-to-noise ratio (S-CMRL Eq. 19)."""
+"""Add white Gaussian noise to an input, at a signal-to-noise ratio (S-CMRL Eq. 19)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipelines.signal.counter_rng import key_of, normal
 
-STREAM = 100
+STREAM = 100  # apart from those of `crops`, whose keys a training step shares
 
 
 def add_noise(
@@ -26,12 +26,14 @@ def add_noise(
     Never clips: the result may leave the range of x. Where E[x^2] is 0 there is no ratio to keep,
     and x comes back unchanged.
     """
+    # E[x^2], (B,), in float64: a sum of many small squares
     mean_square = x.double().square().flatten(1).mean(dim=1)
     if power == "batch":
         mean_square = mean_square.mean().expand_as(mean_square)
     snr = torch.as_tensor(snr_db, dtype=torch.float64, device=x.device)
     deviation = (mean_square / 10 ** (snr / 10)).sqrt().to(torch.float32)
     noise = normal(keys.to(x.device), tuple(x.shape[1:]), STREAM)
+    # in place: the noise is ours alone, and as large as the input
     return noise.mul_(deviation.view(-1, *[1] * (x.ndim - 1))).add_(x)
 
 

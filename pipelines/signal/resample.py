@@ -26,14 +26,15 @@ def resample(waveform: Tensor, rate_in: int, rate_out: int) -> Tensor:
     divisor = math.gcd(rate_in, rate_out)
     step_in, step_out = rate_in // divisor, rate_out // divisor
     guard = math.ceil(GUARD * rate_in / min(rate_in, rate_out))
+    # lengths on both sides in the exact ratio of the rates: no drift from one end to the other
     blocks = _fast_length(math.ceil((samples + guard) / step_in))
     length_in, length_out = blocks * step_in, blocks * step_out
     spectrum = torch.fft.rfft(waveform, n=length_in)
     kept = min(length_in, length_out) // 2 + 1
     gain = _gain(kept, waveform.device) * (step_out / step_in)
     resampled: Tensor = torch.fft.irfft(spectrum[..., :kept] * gain, n=length_out)
-    wanted = -(-samples * rate_out // rate_in)  # rounded up
-    return resampled[..., :wanted].contiguous()
+    length = -(-samples * rate_out // rate_in)  # rounded up
+    return resampled[..., :length].contiguous()
 
 
 def _gain(bins: int, device: torch.device) -> Tensor:

@@ -122,7 +122,7 @@ def test_what_makes_no_square_says_what_to_set():
     with pytest.raises(UsageError) as caught:
         cochlea_frames.extract(batch_of(odd))
     assert "audio.layout: column" in caught.value.hint
-    with pytest.raises(UsageError, match="no cochlea's"):
+    with pytest.raises(UsageError, match="are not a cochlea's"):
         cochlea_frames.extract(batch_of(drawn(0)))
 
 

@@ -91,7 +91,7 @@ def test_stft_resized_is_the_antialiased_average_of_its_neighbours() -> None:
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize("norm", ["slaney", "none"])
 def test_logmel_is_librosas_within_a_thousandth_of_a_decibel(
-    scale: logmel.MelScale, norm: logmel.Norm
+    scale: logmel.MelScale, norm: logmel.FilterNorm
 ) -> None:
     waveform = clips(2)
     ours = logmel.extract(
