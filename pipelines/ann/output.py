@@ -1,4 +1,4 @@
-"""What every model returns, and what it is compared with."""
+"""The output of every model, its targets, and the losses of its classes."""
 
 from typing import Annotated, NamedTuple
 
@@ -10,18 +10,18 @@ from pipelines.ann.precision import widened
 
 
 class Targets(NamedTuple):
-    """labels: (B,) int64. azimuth_deg: (B,) float32 in [0, 360); None where nobody knows it."""
+    """labels: (B,) int64. azimuth_deg: (B,) float32 in [0, 360); None where it is not known."""
 
     labels: Tensor
     azimuth_deg: Tensor | None = None
 
 
 class Output(NamedTuple):
-    """logits: (B, classes); the largest is the answer. The rest is None where a model has none.
+    """logits: (B, classes); the largest is the prediction. The rest is None where a model has none.
 
     audio_residual, visual_residual: (T, B, N, D). side_logits: (B, classes) each, of heads that
-    are trained and do not decide. step_logits: (T, B, classes), whose mean over T, or count, is
-    `logits`. azimuth: (B, 360), a score for each degree. embedding: (B, F), what the head sees.
+    are trained and do not predict. step_logits: (T, B, classes), whose mean over T, or count, is
+    `logits`. azimuth: (B, 360), a score for each degree. embedding: (B, F), the head's input.
     """
 
     logits: Tensor
@@ -50,9 +50,12 @@ TetShare = Annotated[
 
 
 def temporal_efficient(
-    output: Output, targets: Targets, share: float, label_smoothing: float = 0.0,
+    output: Output,
+    targets: Targets,
+    share: float,
+    label_smoothing: float = 0.0,
     level: float = 1.0,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Return the mean of every step's own cross-entropy, with a pull of all logits to one level.
 
     share: lambda, of the squared distance to `level`, the rest is cross-entropy; level: phi, the
@@ -61,9 +64,10 @@ def temporal_efficient(
     """
     if output.step_logits is None:
         raise ValueError("this network has no logits of single steps")
-    steps = widened(output.step_logits)
+    steps = widened(output.step_logits)  # (T, B, classes)
     labels = targets.labels.repeat(len(steps))
     entropy = functional.cross_entropy(steps.flatten(0, 1), labels, label_smoothing=label_smoothing)
+    # L_TOTAL = (1 - lambda) L_TET + lambda L_MSE
     return (1 - share) * entropy + share * (steps - level).square().mean()
 
 

@@ -1,4 +1,4 @@
-"""The precision that sums, membranes and losses are worked out in."""
+"""The precision in which sums, membranes and losses are computed."""
 
 import torch
 from torch import Tensor

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Make a square convolution without bias, padded to keep H and W at stride 1."""
+    """Return a square convolution without bias, padded to keep H and W at stride 1."""
     return nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False)
 
 
@@ -48,6 +48,7 @@ class ResNet18(nn.Module):
         self.layer4 = _stage(4 * width, 8 * width, 2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
+                # as torchvision begins: by the outputs, so that gradients keep their size backwards
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ class ResNet18(nn.Module):
         x = functional.relu(self.bn1(self.conv1(x)))
         x = functional.max_pool2d(x, 3, 2, 1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return x.mean((2, 3))
+        return x.mean((2, 3))  # any H and W
 
 
 def _stage(before: int, after: int, stride: int) -> nn.Sequential:

@@ -44,7 +44,7 @@ class TwoResNets(nn.Module):
 
     def classify(self, z_a: Tensor, z_v: Tensor) -> Output:
         """Return the logits of (B, F) features, or of a (1, F) that goes with every other."""
-        count = max(len(z_a), len(z_v))
+        count = max(len(z_a), len(z_v))  # a batch of 1 stands for all: AGM's input of zeros
         z = torch.cat((z_a.expand(count, -1), z_v.expand(count, -1)), 1)
         return Output(self.head(z), embedding=z)
 
@@ -53,7 +53,7 @@ class TwoResNets(nn.Module):
         return self.classify(*self.features(audio, visual))
 
     def modality_features(self, output: Output) -> tuple[Tensor, Tensor]:
-        """Take an output's embedding apart: z_a and z_v, (B, F) each, in the weights' type."""
+        """Split an output's embedding: z_a and z_v, (B, F) each, in the weights' type."""
         assert output.embedding is not None
         z_a, z_v = output.embedding.to(self.head.weight.dtype).chunk(2, 1)
         return z_a, z_v
@@ -61,10 +61,12 @@ class TwoResNets(nn.Module):
     def modality_logits(self, output: Output) -> tuple[Tensor, Tensor]:
         """Return W_a z_a + b / 2 and W_v z_v + b / 2, (B, classes) each; their sum is the logits.
 
-        As the public code of OGM-GE and of PMR shares the bias.
+        The bias is shared as in the public code of OGM-GE and of PMR.
         """
         z_a, z_v = self.modality_features(output)
-        w_a, w_v = self.head.weight.chunk(2, 1)
+        w_a, w_v = self.head.weight.chunk(
+            2, 1
+        )  # (classes, F) each: W [z_a; z_v] = W_a z_a + W_v z_v
         half = self.head.bias / 2
         return functional.linear(z_a, w_a, half), functional.linear(z_v, w_v, half)
 
@@ -72,4 +74,5 @@ class TwoResNets(nn.Module):
 def _over_time(network: ResNet18, x: Tensor) -> Tensor:
     if x.dim() == 4:
         return network(x)  # type: ignore[no-any-return]
+    # frames as clips, so that batch norms see them all; the mean is over features, not pictures
     return network(x.flatten(0, 1)).view(*x.shape[:2], -1).mean(0)  # type: ignore[no-any-return]

@@ -27,7 +27,7 @@ from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.settings_from_signature import keyword_only
 from pipelines.snn.dsln import DSLN
-from pipelines.snn.fold import Norm, folded
+from pipelines.snn.fold import BatchNorm, folded
 from pipelines.snn.token_norms import VariantLayerNorm
 from pipelines.training.batches import evenly, in_order
 from pipelines.training.checkpoint import write_weights
@@ -131,7 +131,7 @@ def _kept(small: nn.Module) -> list[dict[str, str]]:
             why = "its variance is the input's own: not an affine map"
         elif isinstance(module, DSLN):
             why = "no linear layer alone takes what it gives"
-        elif isinstance(module, Norm):
+        elif isinstance(module, BatchNorm):
             why = "what it takes is not what a convolution or a linear layer gives"
         else:
             continue

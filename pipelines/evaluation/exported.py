@@ -23,7 +23,7 @@ from pipelines.recipe.schema_messages import plain_words
 from pipelines.recipe.settings_from_signature import Section, keyword_arguments, settings_model
 from pipelines.snn.dsln import DSLN
 from pipelines.snn.dsln_folding import FrameLinear
-from pipelines.snn.fold import Folded, Layer, Norm
+from pipelines.snn.fold import BatchNorm, Folded, Layer
 
 FORMAT, VERSION = "avsnn-export", 1
 DESCRIPTION, WEIGHTS, NIR = "model.json", "weights.safetensors", "network.nir"
@@ -132,7 +132,7 @@ def fold_shape(network: nn.Module, norm_name: str, layer_name: str) -> None:
     """Give a network the layers that folding leaves, without numbers. Raises DataError."""
     modules = dict(network.named_modules())
     norm, layer = modules.get(norm_name), modules.get(layer_name)
-    if not isinstance(norm, Norm | DSLN) or not isinstance(layer, Layer):
+    if not isinstance(norm, BatchNorm | DSLN) or not isinstance(layer, Layer):
         raise DataError(f"no norm {norm_name!r} folds into a layer {layer_name!r}")
     size = layer.weight.shape[0]
     if layer.bias is None:

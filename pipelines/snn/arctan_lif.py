@@ -22,7 +22,7 @@ class ArcTanLIF(LIF):
 
     def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
         """As LIF: currents (T*B, ...), or (B, ...) if static, to spikes (T*B, ...)."""
-        # our own CPU function knows the sigmoid alone
+        # our own CPU pass has the sigmoid's derivative built in, so the CPU runs spikingjelly too
         return self._run_fused(x, static=static)
 
 
@@ -41,5 +41,5 @@ class ArcTanLIFSettings(Section):
     detach_reset: Annotated[bool, Field(description="Leave the reset out of the gradient.")] = False
 
     def factory(self, time_steps: int) -> "partial[ArcTanLIF]":
-        """Return what makes the neurons of one layer."""
+        """Return a function that makes the neurons of one layer."""
         return partial(ArcTanLIF, time_steps, **self.model_dump())

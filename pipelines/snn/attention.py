@@ -24,6 +24,7 @@ class SpikingLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (T, B, N, before) to spikes (T, B, N, after)."""
+        # (T B N, after): BN over steps, clips and positions together, as spikingjelly's step mode m
         currents = self.norm(self.linear(x.flatten(0, 2)))
         spikes: Tensor = self.lif(currents)
         return torch.unflatten(spikes, 0, x.shape[:3])
@@ -32,7 +33,7 @@ class SpikingLinear(nn.Module):
 class SpikingAttention(nn.Module):
     """SN(BN(Linear(SN(Q K^T V s)))) with spiking Q, K, V, and no softmax (S-CMRL Eq. 7).
 
-    axis: what is attended over, the N positions or the T steps (non-causal).
+    axis: the axis of attention, the N positions or the T steps (non-causal).
     head_layout: "per-head", or "scrambled": for axis "time" the authors reshape the result from
         (heads, T, D/heads) to (T, D) without the transposition, which mixes heads with time steps.
     spiking_scores: a neuron on Q K^T (+ offset) before V, as SCA's visual side has.
@@ -65,11 +66,13 @@ class SpikingAttention(nn.Module):
 
         offset: added to Q K^T before the neuron of the scores, broadcast to its shape.
         """
+        # each (T, B, h, N, d), or (B, N, h, T, d) over time
         query, key, value = (
             self._split(part(tokens))
             for part, tokens in ((self.query, x), (self.key, context), (self.value, context))
         )
         if self.score_lif is not None:
+            # a neuron stands between Q K^T and V, so only this order is right
             scores = query @ key.transpose(-2, -1)
             scores = scores if offset is None else scores + offset
             mixed = self.score_lif(scores.flatten(0, 1)).view_as(scores) @ value
@@ -78,6 +81,7 @@ class SpikingAttention(nn.Module):
             mixed = query @ (key.transpose(-2, -1) @ value)
         else:
             mixed = (query @ key.transpose(-2, -1)) @ value
+        # s stands before the neuron: it sets how often Q K^T V reaches the threshold
         merged = self._merge(mixed * self.scale)
         out: Tensor = self.project(self.attention_lif(merged.flatten(0, 2)).view_as(merged))
         return out
@@ -94,6 +98,7 @@ class SpikingAttention(nn.Module):
         if self.axis == "space":
             return x.transpose(2, 3).flatten(3).contiguous()
         if self.head_layout == "scrambled":
+            # as in the public code: a reshape where a transposition belongs
             batch, positions, heads, steps, width = x.shape
             x = x.reshape(batch, positions, steps, heads * width)
         else:
@@ -102,7 +107,7 @@ class SpikingAttention(nn.Module):
 
 
 class CrossModalResidual(nn.Module):
-    """CCSSA: what one modality finds of itself in the other (S-CMRL Eqs 12-16).
+    """CCSSA: the complement of one modality, by attention to the other (S-CMRL Eqs 12-16).
 
     which: "spatial" (SCSA), "temporal" (TCSA) or "both", their product (Eq. 16).
     reduce_single: with one of them alone, apply its mean-and-expand (Eqs 12-15); the authors'
@@ -132,15 +137,16 @@ class CrossModalResidual(nn.Module):
         self.temporal = attention("time") if which != "spatial" else None
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """x asks, other answers: (T, B, N, D) each; returns (T, B, N, D)."""
+        """Queries are of x, keys and values of other: (T, B, N, D) each, as is the result."""
         result: Tensor | None = None
         if self.spatial is not None:
             spatial = self.spatial(x, other)
+            # mean over the axis of attention, then back to N (or T) equal copies
             result = spatial.mean(2, keepdim=True).expand_as(spatial) if self.reduce else spatial
         if self.temporal is not None:
             temporal = self.temporal(x, other)
             if self.reduce:
                 temporal = temporal.mean(0, keepdim=True).expand_as(temporal)
-            result = temporal if result is None else result * temporal
+            result = temporal if result is None else result * temporal  # Eq. 16
         assert isinstance(result, torch.Tensor)
         return result

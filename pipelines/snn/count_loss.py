@@ -1,4 +1,4 @@
-"""Spike-count loss: how often the right neuron should fire, and how often the others."""
+"""Spike-count loss: target counts for the neuron of the true class and for the others."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ def count_loss(
     target: CountTarget = "truncated",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean squared error of spike counts over clips and classes, a scalar (SMLP Eq. 16).
+    """Return the mean squared error of spike counts over clips and classes, a scalar (SMLP Eq. 16).
 
     counts: (B, classes), spikes in T steps. labels: (B,) int64. label_smoothing: share of a
     label that is spread over all classes. snnTorch divides this by T; Eq. 16 does not.
@@ -36,7 +36,8 @@ def count_loss(
     correct = target_count(time_steps, correct_rate, target)
     incorrect = target_count(time_steps, incorrect_rate, target)
     classes = counts.shape[1]
+    # 1 for the true class and 0 for the others, softened by label_smoothing
     share = torch.full_like(counts, label_smoothing / classes, dtype=torch.float32)
     share.scatter_(1, labels[:, None], 1 - label_smoothing + label_smoothing / classes)
-    wanted = incorrect + (correct - incorrect) * share
-    return functional.mse_loss(counts.float(), wanted)
+    targets = incorrect + (correct - incorrect) * share  # (B, classes)
+    return functional.mse_loss(counts.float(), targets)

@@ -17,14 +17,16 @@ def angular_distance(a_deg: Tensor, b_deg: Tensor) -> Tensor:
     180 - ||a - b| - 180| for angles in [0, 360], as the SLoClas baseline's code has it; any other
     angle is taken modulo 360.
     """
+    # remainder takes the divisor's sign: the difference lands in [-180, 180)
     return ((a_deg - b_deg + 180).remainder(360) - 180).abs()
 
 
 def likelihood(azimuth_deg: Tensor, sigma_deg: float) -> Tensor:
-    """Make the target p(k) = exp(-d(k, azimuth)² / sigma²), 1 at the azimuth (SpikSLC-Net Eq. 16).
+    """Return the target p(k) = exp(-d(k, azimuth)² / sigma²), of SpikSLC-Net's Eq. 16.
 
-    azimuth_deg: (B,), any real value. Returns (B, 360). d is the distance on the circle: with the
-    printed |k - azimuth|, a target at 1° would lose 42 % of its squared mass. No 2 before sigma².
+    azimuth_deg: (B,), any real value. Returns (B, 360), 1 at the azimuth. d is the distance on the
+    circle: with the printed |k - azimuth|, a target at 1° would lose 42 % of its squared mass.
+    There is no 2 before sigma².
     """
     bins = torch.arange(BINS, dtype=azimuth_deg.dtype, device=azimuth_deg.device)
     distance = angular_distance(bins, azimuth_deg[:, None])
@@ -32,10 +34,11 @@ def likelihood(azimuth_deg: Tensor, sigma_deg: float) -> Tensor:
 
 
 def likelihood_loss(scores: Tensor, azimuth_deg: Tensor, sigma_deg: float) -> Tensor:
-    """Mean squared error between scores (B, 360) and the target, over both axes: a scalar.
+    """Return the mean squared error between scores (B, 360) and the target: a scalar.
 
-    Eq. 17 as printed is a sum: 360 times as much, which would leave nothing of the classes' loss
-    beside it at lambda 0.99. The SLoClas baseline's code takes the mean.
+    The mean is over both axes. Eq. 17 as printed is a sum: 360 times as much, which would leave
+    nothing of the classes' loss beside it at lambda 0.99. The SLoClas baseline's code takes the
+    mean.
     """
     return (scores.float() - likelihood(azimuth_deg.float(), sigma_deg)).square().mean()
 
@@ -71,6 +74,7 @@ def errors(predicted_deg: Tensor, azimuth_deg: Tensor) -> Errors:
     if predicted_deg.shape != azimuth_deg.shape or predicted_deg.numel() == 0:
         shapes = tuple(predicted_deg.shape), tuple(azimuth_deg.shape)
         raise ValueError(f"no errors between azimuths of shapes {shapes[0]} and {shapes[1]}")
+    # float64: 2.5 and 5 lie on the grid of many predictions, and a rounded one would miscount
     error = angular_distance(predicted_deg.double(), azimuth_deg.double())
     return Errors(
         error.numel(), float(error.mean()), int((error < 2.5).sum()), int((error <= 5).sum())

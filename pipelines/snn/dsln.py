@@ -35,11 +35,13 @@ class DSLN(nn.Module):
         frames = self.running_variance.shape
         if frames and x.shape[-2] != frames[0]:
             raise ValueError(f"{x.shape[-2]} frames, and variances of {frames[0]}")
-        x = x.to(self.weight.dtype)
+        x = x.to(self.weight.dtype)  # float32 under autocast: spike counts' squares are summed
         centred = x - x.mean(-1, keepdim=True)
         if self.training:
+            # a token's own, over steps and channels: one number for each clip and frame
             variance = centred.square().mean((0, -1))  # (B, F)
             with torch.no_grad():
+                # E over the batch; the running mean makes it one over batches
                 expected = variance.mean(0) if frames else variance.mean()
                 self.running_variance.lerp_(expected, self.momentum)
         else:
@@ -53,5 +55,5 @@ class DSLN(nn.Module):
         """
         if self.training:
             raise UsageError("a DSLN cannot be folded while it is training", "call eval() first")
-        variance = self.running_variance.double()[..., None]
+        variance = self.running_variance.double()[..., None]  # (1,), or (F, 1)
         return self.weight.double() * (variance + self.eps).rsqrt()

@@ -26,6 +26,7 @@ def fold_before(norm: DSLN, linear: nn.Linear) -> nn.Linear | FrameLinear:
     """
     gain = norm.gain()
     weight, bias = _double(linear)
+    # W diag(A), then C from the right: it takes the mean off each row
     scaled = weight * gain[..., None, :]
     folded = scaled - scaled.mean(-1, keepdim=True)
     shift = bias + functional.linear(norm.bias.detach().double(), weight)
@@ -39,19 +40,21 @@ def fold_after(linear: nn.Linear, norm: DSLN) -> nn.Linear | FrameLinear:
     """
     gain = norm.gain()
     weight, bias = _double(linear)
+    # C from the left takes the mean over outputs off each column, then diag(A)
     folded = gain[..., None] * (weight - weight.mean(0))
     shift = gain * (bias - bias.mean()) + norm.bias.detach().double()
     return _layer(folded, shift, linear)
 
 
 def _double(linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    # float64 until the end: folding is exact to the last bit of float32
     weight = linear.weight.detach().double()
     bias = weight.new_zeros(len(weight)) if linear.bias is None else linear.bias.detach().double()
     return weight, bias
 
 
 def _layer(weight: Tensor, bias: Tensor, like: nn.Linear) -> nn.Linear | FrameLinear:
-    """Make the layer, in the type and on the device of the one that it replaces."""
+    """Return a layer of these weights, in the type and on the device of the one it replaces."""
     weight, bias = weight.detach().to(like.weight), bias.detach().to(like.weight).contiguous()
     if weight.dim() == 3:
         return FrameLinear(weight, bias)

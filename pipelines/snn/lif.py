@@ -18,7 +18,7 @@ from spikingjelly.activation_based import functional, surrogate
 from torch import Tensor, nn
 
 from pipelines.ann.precision import wide_dtype
-from pipelines.snn.lif_cpu import LifSequence, Neuron
+from pipelines.snn.lif_cpu import LIFConstants, LifSequence
 
 Gradient = Literal["bptt", "cut"]
 
@@ -57,9 +57,10 @@ class LIF(nn.Module):
         x: currents (T*B, ...) with time slowest; if static, (B, ...), the same at every step.
         Returns spikes (T*B, ...) of x's dtype and memory order.
         """
+        # spikingjelly's fused kernels have no "cut"
         if x.is_cuda and self.gradient == "bptt":
             return self._run_fused(x, static=static)
-        neuron = Neuron(
+        neuron = LIFConstants(
             self.tau,
             self.v_threshold,
             float(self.surrogate.alpha),
@@ -71,6 +72,7 @@ class LIF(nn.Module):
 
     def _run_fused(self, x: Tensor, *, static: bool) -> Tensor:
         steps = (
+            # a view of T equal steps; its gradient is their sum
             x.unsqueeze(0).expand(self.time_steps, *x.shape)
             if static
             else torch.unflatten(x, 0, (self.time_steps, -1))

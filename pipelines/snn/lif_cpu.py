@@ -1,4 +1,4 @@
-"""LIF over a sequence as one autograd function: keeps only the membrane, works in pieces.
+"""LIF over a sequence as one autograd function that keeps only h and works in pieces.
 
 Autograd over the plain equations keeps four tensors a step and streams each through memory. Here
 every piece of the layer runs all its T steps, forward or backward, while it is in the cache.
@@ -20,7 +20,7 @@ from pipelines.ann.precision import wide_dtype
 PIECE = 1 << 19
 
 
-class Neuron(NamedTuple):
+class LIFConstants(NamedTuple):
     """The constants of `pipelines.snn.lif.LIF`; cut and detach_reset shape the gradient."""
 
     tau: float
@@ -33,11 +33,12 @@ class Neuron(NamedTuple):
 def _memory_order(x: Tensor) -> tuple[Tensor, bool]:
     """View x as contiguous; for channels_last (N, C, H, W) that is the (N, H, W, C) view."""
     if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        # a view: neurons do not depend on each other, so any order of them will do
         return x.permute(0, 2, 3, 1), True
     return x.contiguous(), False
 
 
-def _fire(currents: Tensor, spikes: Tensor, h: Tensor, v: Tensor, neuron: Neuron) -> None:
+def _fire(currents: Tensor, spikes: Tensor, h: Tensor, v: Tensor, neuron: LIFConstants) -> None:
     """Run one piece forward: currents (T or 1, n) to spikes (T, n); h (T, n) receives -h.
 
     v: (2, n) scratch.
@@ -48,16 +49,17 @@ def _fire(currents: Tensor, spikes: Tensor, h: Tensor, v: Tensor, neuron: Neuron
         if current.dtype != h.dtype:
             current = step.copy_(current)
         if t == 0:
-            torch.mul(current, -1.0 / neuron.tau, out=h[0])
+            torch.mul(current, -1.0 / neuron.tau, out=h[0])  # v[-1] = 0, so h[0] = x[0] / tau
             continue
+        # v = -h where -h > -v_threshold, which is silence, else 0: the hard reset (Eq. 5)
         torch.ops.aten.threshold.out(h[t - 1], -neuron.v_threshold, 0.0, out=v)
         torch.add(current, v, out=step)  # x - v, for v holds -v
-        torch.add(v, step, alpha=-1.0 / neuron.tau, out=h[t])
-    torch.le(h, -neuron.v_threshold, out=spikes)
+        torch.add(v, step, alpha=-1.0 / neuron.tau, out=h[t])  # Eq. 3
+    torch.le(h, -neuron.v_threshold, out=spikes)  # Eq. 4, all steps at once
 
 
 def _gradient(
-    grad_spikes: Tensor, grad_x: Tensor, h: Tensor, scratch: Tensor, neuron: Neuron
+    grad_spikes: Tensor, grad_x: Tensor, h: Tensor, scratch: Tensor, neuron: LIFConstants
 ) -> None:
     """Run one piece backward, all (T, n); h holds -h, scratch is (2, T, n).
 
@@ -68,15 +70,17 @@ def _gradient(
     d, carry = scratch
     zero, one = h.new_zeros(()), h.new_ones(())
     offset = h.new_full((), neuron.alpha / 2 * neuron.v_threshold)
+    # -z / 2 with z = alpha (h - v_threshold); the square below drops the sign
     torch.add(offset, h, alpha=neuron.alpha / 2, out=d)
     d.tanh_()
-    torch.addcmul(one, d, d, value=-1.0, out=d)
+    torch.addcmul(one, d, d, value=-1.0, out=d)  # 4 sigma (1 - sigma)
     torch.addcmul(zero, grad_spikes, d, value=neuron.alpha / 4 / neuron.tau, out=grad_x)
     if neuron.cut or len(h) == 1:
         return
-    torch.gt(h, -neuron.v_threshold, out=carry)
+    torch.gt(h, -neuron.v_threshold, out=carry)  # 1 - s
     if not neuron.detach_reset:
         carry.addcmul_(h, d, value=neuron.alpha / 4)
+    # from the end: g_x[t] needs g_x[t+1], which then is complete
     for t in range(len(h) - 2, -1, -1):
         grad_x[t].addcmul_(grad_x[t + 1], carry[t], value=1.0 - 1.0 / neuron.tau)
 
@@ -88,7 +92,7 @@ class LifSequence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, time_steps: int, static: bool, neuron: Neuron) -> Tensor:
+    def forward(ctx: Any, x: Tensor, time_steps: int, static: bool, neuron: LIFConstants) -> Tensor:
         """x: (T*B, ...), or (B, ...) if static. Returns spikes (T*B, ...) of x's dtype."""
         ordered, channels_last = _memory_order(x)
         currents = ordered.reshape(1 if static else time_steps, -1)
@@ -96,7 +100,10 @@ class LifSequence(torch.autograd.Function):
         spikes = currents.new_empty((time_steps, n))
         keep = ctx.needs_input_grad[0]
         width = min(max(1, PIECE // time_steps), n)
+        # bfloat16 has 8 bits: in it a membrane could not move by less than 1/256 of itself, and
+        # charges near the threshold would round to a spike
         precision = wide_dtype(currents.dtype)
+        # without a gradient one piece's membrane is enough, and each piece writes over the last
         h = currents.new_empty((time_steps, n if keep else width), dtype=precision)
         v = currents.new_empty((2, width), dtype=precision)
         for start in range(0, n, width):
@@ -107,12 +114,13 @@ class LifSequence(torch.autograd.Function):
         if keep:
             ctx.save_for_backward(h)
             ctx.settings = (static, neuron, channels_last)
+        # back to x's shape, and to its channels_last order
         out = spikes.view((time_steps * x.shape[0] if static else x.shape[0], *ordered.shape[1:]))
         return out.permute(0, 3, 1, 2) if channels_last else out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Turn the gradient of the spikes (T*B, ...) into that of x."""
+        """Return the gradient of x from that of the spikes, (T*B, ...)."""
         static, neuron, channels_last = ctx.settings
         (h,) = ctx.saved_tensors
         time_steps, n = h.shape
@@ -120,6 +128,7 @@ class LifSequence(torch.autograd.Function):
         grad_spikes = grad.view(time_steps, n)
         grad_x = grad.new_empty((1 if static else time_steps, n), dtype=h.dtype)
         width = min(max(1, PIECE // time_steps), n)
+        # two for `_gradient`; the third is for static currents, whose gradient is the sum over T
         scratch = h.new_empty((3, time_steps, width))
         for start in range(0, n, width):
             piece = slice(start, min(start + width, n))

@@ -31,5 +31,5 @@ class LIFSettings(Section):
     detach_reset: Annotated[bool, Field(description="Leave the reset out of the gradient.")] = False
 
     def factory(self, time_steps: int) -> "partial[LIF]":
-        """Return what makes the neurons of one layer."""
+        """Return a function that makes the neurons of one layer."""
         return partial(LIF, time_steps, **self.model_dump())

@@ -20,10 +20,11 @@ class StaticBatchNorm(nn.BatchNorm2d):
         if not (self.training and self.track_running_stats):
             return self.forward(x)
         assert self.running_var is not None and self.momentum is not None
-        kept = self.running_var * (1 - self.momentum)
+        kept = self.running_var * (1 - self.momentum)  # the old share; what is added after is new
         out = self.forward(x)
         n = x.numel() // x.shape[1]
         if n > 1:
+            # n values gave n / (n - 1) var; T n values would give T n / (T n - 1) var
             unbiased = (n - 1) / n * (copies * n) / (copies * n - 1)
             # a new tensor: the backward pass still holds the old one
             self.running_var = kept + (self.running_var - kept) * unbiased
@@ -56,11 +57,12 @@ class PatchSplitting(nn.Module):
     """SPS: stages of widths D/2^(stages-1) … D, then a position term added to its own input.
 
     channels: of the input. width: D. stages: 4 as published, 2 for 28 x 28 event frames.
-    neuron: makes the LIF of one layer.
+    neuron: returns the LIF of one layer.
     """
 
     def __init__(self, channels: int, width: int, stages: int, neuron: Callable[[], LIF]) -> None:
         super().__init__()
+        # D/8, D/4, D/2, D for four stages
         widths = [width >> (stages - 1 - i) for i in range(stages)]
         self.stages = nn.ModuleList(
             Stage(before, after, neuron())
@@ -78,8 +80,10 @@ class PatchSplitting(nn.Module):
         first = self.stages[0]
         assert isinstance(first, Stage)
         time_steps = first.lif.time_steps
+        # a static input is repeated in the first neuron, not before it
         x = first.forward_static(x) if x.dim() == 4 else first(x.flatten(0, 1))
         for stage in list(self.stages)[1:]:
             x = stage(x)
         x = x + self.position_lif(self.position_norm(self.position_conv(x)))
+        # (T B, D, H, W) to (T B, N, D) to (T, B, N, D)
         return torch.unflatten(x.flatten(2).transpose(1, 2), 0, (time_steps, -1))

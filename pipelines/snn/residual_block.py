@@ -42,9 +42,10 @@ class SpikingConv(nn.Module):
         return out
 
     def forward_static(self, x: Tensor) -> Tensor:
-        """x: (B, before, H, W), the same at every step, is convolved once; returns as forward."""
+        """x: (B, before, H, W), the same at every step, convolved once; returns as forward."""
         currents = self.conv(x)
         if self.order == "lif-before-bn":
+            # the norm sees spikes, which differ between steps: only the convolution is shared
             out: Tensor = self.norm(self.lif(currents, static=True))
         else:
             normed = self.norm.forward_copies(currents, self.lif.time_steps)
@@ -73,6 +74,7 @@ class ResidualBlock(nn.Module):
         self.first = SpikingConv(before, after, neuron(), order=order, stride=stride)
         self.conv = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(after)
+        # x' of Fig. 3: a 1x1 convolution where x does not have the block's shape
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or before != after:
             self.shortcut = nn.Sequential(
@@ -86,6 +88,7 @@ class ResidualBlock(nn.Module):
         """x: (T*B, before, H, W) to spikes (T*B, after, H/stride, W/stride)."""
         through = self.through_lif(self.norm(self.conv(self.first(x))))
         around = self.around_lif(self.shortcut(x))
+        # after the addition, so that a block passes on spikes and not sums (ActAfterAddition)
         spikes: Tensor = self.lif(through + around)
         return spikes
 
@@ -100,7 +103,7 @@ def encode(x: Tensor, first: SpikingConv) -> Tensor:
     if len(x) != first.lif.time_steps:
         raise UsageError(
             f"the input has {len(x)} time steps, the network {first.lif.time_steps}",
-            "set the model's time_steps, or the input's, to the other's",
+            "give the model and its input the same time_steps",
         )
     out: Tensor = first(x.flatten(0, 1))
     return out

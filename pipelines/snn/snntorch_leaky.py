@@ -23,7 +23,7 @@ Surrogate = Literal["atan", "fast-sigmoid"]
 Reset = Literal["subtract", "zero"]
 
 
-class Constants(NamedTuple):
+class LeakyConstants(NamedTuple):
     """The settings of `Leaky`, for its autograd function."""
 
     beta: float
@@ -60,10 +60,16 @@ class Leaky(nn.Module):
     ) -> None:
         super().__init__()
         self.time_steps = time_steps
-        self.constants = Constants(
-            float(beta), float(v_threshold), reset, reset_delay,
-            fires_at_threshold, detach_reset, surrogate, float(slope),
-        )  # fmt: skip
+        self.constants = LeakyConstants(
+            float(beta),
+            float(v_threshold),
+            reset,
+            reset_delay,
+            fires_at_threshold,
+            detach_reset,
+            surrogate,
+            float(slope),
+        )
 
     def forward(self, x: Tensor, *, static: bool = False) -> Tensor:
         """Fire for T steps from rest.
@@ -119,12 +125,12 @@ class LeakySettings(Section):
     ] = 2.0
 
     def factory(self, time_steps: int) -> "partial[Leaky]":
-        """Return what makes the neurons of one layer."""
+        """Return a function that makes the neurons of one layer."""
         return partial(Leaky, time_steps, **self.model_dump())
 
 
 def surrogate_derivative(v: Tensor, surrogate: Surrogate, slope: float) -> Tensor:
-    """Differentiate the stand-in for the step at v, the membrane less its threshold, any shape.
+    """Return the surrogate of the step's derivative at v, any shape: membrane less threshold.
 
     atan: (a/2) / (1 + (pi a v / 2)^2), of Eq. 18 (Eq. 19 as printed lacks a factor pi a / 2).
     fast-sigmoid: 1 / (1 + k |v|)^2, of Eq. 21 (Eq. 22 as printed has v above: 0 at the threshold).
@@ -135,7 +141,7 @@ def surrogate_derivative(v: Tensor, surrogate: Surrogate, slope: float) -> Tenso
 
 
 def _in_order_of(x: Tensor, copies: int, dtype: torch.dtype) -> Tensor:
-    """Make an empty (copies * N, ...) in the memory order of x (N, ...)."""
+    """Return an empty (copies * N, ...) in the memory order of x (N, ...)."""
     last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
     order = torch.channels_last if last else torch.contiguous_format
     shape = (copies * x.shape[0], *x.shape[1:])
@@ -146,11 +152,15 @@ class _LeakySequence(torch.autograd.Function):
     """Keeps only the membrane h for the backward pass, in float32 or better."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, time_steps: int, static: bool, neuron: Constants) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, time_steps: int, static: bool, neuron: LeakyConstants
+    ) -> Tensor:
         copies = time_steps if static else 1
+        # the membrane in float32: bfloat16 would round charges near the threshold to a spike
         charged = _in_order_of(x, copies, torch.promote_types(x.dtype, torch.float32))
         spikes = _in_order_of(x, copies, x.dtype)
         currents = torch.unflatten(x, 0, (1 if static else time_steps, -1))
+        # views (T, B, ...), which the loop fills in place: nothing is stacked at the end
         h, s = (torch.unflatten(x, 0, (time_steps, -1)) for x in (charged, spikes))
         fire = torch.ge if neuron.fires_at_threshold else torch.gt
         for t in range(time_steps):
@@ -158,8 +168,10 @@ class _LeakySequence(torch.autograd.Function):
             if t == 0:
                 h[0] = current
             elif neuron.reset == "zero":
+                # h[t] = beta h[t-1] (1 - s[t-1]) + x[t]
                 torch.addcmul(current, h[t - 1], 1 - s[t - 1], value=neuron.beta, out=h[t])
             else:
+                # h[t] = beta h[t-1] + x[t] - drop s[t-1] (Eq. 1)
                 torch.add(current, h[t - 1], alpha=neuron.beta, out=h[t])
                 h[t].sub_(s[t - 1], alpha=_drop(neuron))
             fire(h[t], neuron.v_threshold, out=s[t])
@@ -174,7 +186,8 @@ class _LeakySequence(torch.autograd.Function):
         (h,) = ctx.saved_tensors
         d = surrogate_derivative(h - neuron.v_threshold, neuron.surrogate, neuron.slope)
         grad = grads[0] * d
-        carry = _carry(h, d, neuron)
+        carry = _carry(h, d, neuron)  # dh[t+1]/dh[t], all steps at once
+        # a view: the loop turns g_s d, step by step from the end, into g_h
         steps = torch.unflatten(grad, 0, (time_steps, -1))
         for t in range(time_steps - 2, -1, -1):
             if isinstance(carry, float):
@@ -184,15 +197,17 @@ class _LeakySequence(torch.autograd.Function):
         return (steps.sum(0) if static else grad).to(grads[0].dtype), None, None, None
 
 
-def _drop(neuron: Constants) -> float:
-    """Return what a spike takes from the next step's membrane, if the reset subtracts."""
+def _drop(neuron: LeakyConstants) -> float:
+    """Return what a spike subtracts from the next step's membrane."""
+    # without the delay the threshold is subtracted before the leak, so beta of it is left
     return neuron.v_threshold * (1.0 if neuron.reset_delay else neuron.beta)
 
 
-def _carry(h: Tensor, d: Tensor, neuron: Constants) -> Tensor | float:
-    """Differentiate the next step's h by this one's; d: the surrogate's derivative there."""
+def _carry(h: Tensor, d: Tensor, neuron: LeakyConstants) -> Tensor | float:
+    """Return the derivative of the next step's h by this one's; d: the surrogate's derivative."""
     if neuron.reset == "zero":
         fired = h >= neuron.v_threshold if neuron.fires_at_threshold else h > neuron.v_threshold
         kept = 1 - fired.to(h.dtype)
         return neuron.beta * (kept if neuron.detach_reset else kept - h * d)
+    # a number where it is the same everywhere: no tensor as large as h
     return neuron.beta if neuron.detach_reset else neuron.beta - _drop(neuron) * d

@@ -68,6 +68,7 @@ class SpikeCountHead(nn.Module):
             z = z.to(torch.promote_types(z.dtype, torch.float32))
             embedding = self._prepared(z.mean(0))
             if self.current == "averaged":
+                # a constant current: one product in place of T
                 spikes = self.lif(self._logits(embedding), static=True)
             else:
                 spikes = self.lif(self._logits(self._prepared(z)).flatten(0, 1))
@@ -78,11 +79,11 @@ class SpikeCountHead(nn.Module):
         return unit(z) if self.l2 else z
 
     def _logits(self, z: Tensor) -> Tensor:
-        weight = self.linear.weight.to(z.dtype)
+        weight = self.linear.weight.to(z.dtype)  # (classes, size), each row to length 1 (Eq. 12)
         return self.scale * functional.linear(z, self._prepared(weight), self.linear.bias)
 
 
 def unit(x: Tensor) -> Tensor:
-    """x / ‖x‖ over the last axis (Eqs 11-12); zeros stay, and pass their gradient on as it is."""
+    """Return x / ‖x‖ over the last axis (Eqs 11-12); zeros stay, with their gradient unchanged."""
     length = x.norm(dim=-1, keepdim=True)
     return x / torch.where(length > 0, length, 1)

@@ -1,4 +1,4 @@
-"""The norms of tokens that SpikSLC-Net's Table 4 compares: DSLN and its rivals."""
+"""Norms of tokens in the comparison of SpikSLC-Net's Table 4: DSLN and its rivals."""
 
 from typing import Literal
 
@@ -33,7 +33,7 @@ class TokenBatchNorm(nn.BatchNorm1d):
 
 
 def token_norm(kind: TokenNorm, width: int, frames: int | None = None) -> nn.Module:
-    """Make one of the norms that SpikSLC-Net's Table 4 compares, over tokens (T, B, F, width)."""
+    """Return one of the norms of SpikSLC-Net's Table 4, over tokens (T, B, F, width)."""
     if kind == "dsln":
         return DSLN(width, frames=frames)
     if kind == "ln":

@@ -13,7 +13,7 @@ from pipelines.errors import AvsnnError, UsageError
 from pipelines.evaluation.export import Clips, load, write
 from pipelines.recipe.settings_from_signature import settings_model
 from pipelines.snn.dsln import DSLN
-from pipelines.snn.fold import Layer, Norm, difference, folded
+from pipelines.snn.fold import BatchNorm, Layer, difference, folded
 from tests.unit.test_every_system import SMALL, built
 
 MODELS = registry.names("model")
@@ -44,14 +44,14 @@ def representable(model, inputs):
         for parameter in model.parameters():
             parameter.copy_((parameter * 256).round() / 256)
         for name, module in model.named_modules():
-            if isinstance(module, Norm | DSLN):
+            if isinstance(module, BatchNorm | DSLN):
                 module.weight.copy_(2.0 ** drawn(module.weight, -1, 2, 1))
                 module.bias.copy_(drawn(module.bias, -8, 16, 2**-4))
                 variance = module.running_variance if isinstance(module, DSLN) \
                     else module.running_var  # fmt: skip
                 exact = 4.0 ** drawn(variance, -1, 2, 1) - module.eps
                 variance.copy_(exact if name in done else exact.float())
-            if isinstance(module, Norm):
+            if isinstance(module, BatchNorm):
                 module.bias += offset
                 module.running_mean.copy_(drawn(module.running_mean, -4, 5, 2**-4))
             elif isinstance(module, Layer) and module.bias is not None:
@@ -151,7 +151,7 @@ def test_a_network_that_draws_its_answers_is_not_written_and_the_setting_is_name
         scale=10.0,
     )
     for module in model.modules():
-        if isinstance(module, Norm):  # neurons that fire: of one batch, a deviation of 3
+        if isinstance(module, BatchNorm):  # neurons that fire: of one batch, a deviation of 3
             nn.init.constant_(module.weight, 3)
             module.momentum = 1.0
     # silent keys leave the drawn table alone on the scores, and all values are there to be let in
