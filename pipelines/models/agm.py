@@ -1,8 +1,8 @@
-"""AGM: adaptive gradient modulation (Li et al. 2023): each modality's share of the answer is paced.
+"""AGM: adaptive gradient modulation (Li et al. 2023) scales each modality's share of the gradient.
 
-What a modality adds to the logits is its Shapley value: the answer to both inputs against those to
-one alone, the other being zero, the mean of the training clips. The gradient that goes through the
-better one's share is made smaller, the other's larger. As the authors' code for CREMA-D has it.
+A modality's share is its Shapley value: the logits of both inputs against those of one alone, the
+other being zero, the mean of the training clips. The gradient through the better modality's share
+is made smaller, the other's larger. As in the authors' code for CREMA-D.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from pipelines.ann.two_resnets import TwoResNets, Width
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("alpha",)
-# bounds in the authors' code: of a probability, and of tau - r
+# bounds in the authors' code: of a probability, so that its logarithm is finite, and of tau - r
 LEAST, MOST = 1e-8, 10.0
 
 
 def shapley(both: Tensor, audio_only: Tensor, visual_only: Tensor) -> tuple[Tensor, Tensor]:
-    """Share the logits out, (B, classes) each: audio's and vision's, whose sum is `both`.
+    """Return audio's and vision's shares of the logits, (B, classes) each; their sum is `both`.
 
-    The answer to no input at all counts as 0, as in the authors' code.
+    The logits of no input at all count as 0, as in the authors' code.
     """
     return (both - visual_only + audio_only) / 2, (both - audio_only + visual_only) / 2
 
@@ -43,12 +43,13 @@ def coefficients(now: Tensor, running: Tensor, alpha: float) -> Tensor:
     r = exp(the other's score - its own) is above 1 for the better one; tau is the same of the
     running scores.
     """
+    # flip(0): the other modality's score beside each one's own
     r, tau = ((x.flip(0) - x).exp() for x in (now, running))
     return (alpha * (tau - r).clamp_max(MOST)).exp()
 
 
 class Model(nn.Module):
-    """Two ResNet-18s. In training each also sees zeros, as evaluation would: see `_frozen`."""
+    """Two ResNet-18s; in training each also runs on zeros, in evaluation mode: see `_frozen`."""
 
     running: Tensor
     steps: Tensor
@@ -66,10 +67,13 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.net = TwoResNets(
-            classes=classes, audio_channels=audio_channels, visual_channels=visual_channels,
+            classes=classes,
+            audio_channels=audio_channels,
+            visual_channels=visual_channels,
             width=width,
-        )  # fmt: skip
+        )
         self.alpha = alpha
+        # in checkpoints, so that a resumed run scales as one that never stopped
         self.register_buffer("running", torch.zeros(2))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -79,7 +83,7 @@ class Model(nn.Module):
         In training `side_logits` are the two modalities' shares.
         """
         output: Output = self.net(audio, visual)
-        if not self.training:
+        if not self.training:  # the shares serve the loss alone: three more passes saved
             return output
         with self._frozen():
             z_a, z_v = self.net.features(audio, visual)
@@ -90,11 +94,12 @@ class Model(nn.Module):
         return output._replace(side_logits=shapley(output.logits, audio_only, visual_only))
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar; in training its gradient goes through the scaled shares."""
+        """Return the cross-entropy, a scalar; in training its gradient is of the scaled shares."""
         if not output.side_logits:
             return cross_entropy(output, targets, label_smoothing)
         now = torch.stack([score(x.float(), targets.labels) for x in output.side_logits])
         scales = coefficients(now, self.running, self.alpha)
+        # after the scores are compared: tau is of the steps before this one
         self.steps += 1
         self.running = self.running + (now - self.running) / self.steps
         logits = output.logits.detach()  # the value; what is added is 0 and carries the gradient
@@ -106,7 +111,7 @@ class Model(nn.Module):
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        """Use the norms' running statistics and leave them as they are: zeros are no clips."""
+        """Use the norms' running statistics and leave them as they are: zeros are not clips."""
         before = [(module, module.training) for module in self.net.modules()]
         self.net.eval()
         try:

@@ -21,17 +21,17 @@ ASSUMED = ("width",)
 
 
 def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
-    """Say why inputs of these sizes do not fit each other, "" if they do; settings: all."""
+    """Return why inputs of these sizes do not fit each other, "" if they do; settings: all."""
     return tokens.misfit(audio, visual, settings.stages)
 
 
 class Model(nn.Module):
     """SPS, MLP and head for each modality; LIF(Linear(a) + Linear(v)) of both SPS, MLP and head.
 
-    The joint head decides; the three cross-entropies are added.
+    The joint head predicts; the three cross-entropies are added.
     """
 
-    # what only the unimodal heads read
+    # parts that only the unimodal heads read: they have no part in the prediction
     UNDECIDING = ("audio_mlp", "visual_mlp", "audio_head", "visual_head")
 
     def __init__(
@@ -67,10 +67,11 @@ class Model(nn.Module):
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
         """Classify pairs; inputs (B, C, H, W), or (T, B, C, H, W) if they change over time."""
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
-        # the joint branch reads what the unimodal MLPs read, not what they make of it
+        # the joint branch has the same input as the unimodal MLPs, not their output
         currents = self.from_audio(x_a) + self.from_visual(x_v)
         x_a, x_v = self.audio_mlp(x_a), self.visual_mlp(x_v)
         joint = self.joint_mlp(self.joint_lif(currents.flatten(0, 2)).view_as(currents))
+        # over steps and tokens: (B, D) each
         z_a, z_v, z = (x.mean((0, 2)) for x in (x_a, x_v, joint))
         sides = self.audio_head(z_a), self.visual_head(z_v)
         return Output(self.head(z), side_logits=sides, embedding=z)

@@ -1,7 +1,7 @@
 """L2-ActSpikeNet: a spiking ResNet-18 whose classes are directions (Oikonomou et al., SMLP).
 
 The time-averaged features and each class's weights are brought to length 1; their cosine is the
-constant current of a class's neuron, and the neuron that fires most is the answer.
+constant current of a class's neuron, and the neuron that fires most is the prediction.
 
     model = Model(classes=10, visual_channels=3)
     out = model(visual)                                # visual (B, 3, 32, 32)
@@ -75,12 +75,13 @@ class VisualFeatures(nn.Module):
         super().__init__()
         lif = neuron.factory(time_steps)
         self.time_steps, self.size = time_steps, 8 * width
-        small = stem == "3x3"
+        small = stem == "3x3"  # images of 32 x 32, as ResNets for CIFAR begin
         self.stem = SpikingConv(
             channels, width, lif(), order=order, kernel=3 if small else 7, stride=1 if small else 2
         )
         self.pool = nn.Identity() if small else nn.MaxPool2d(3, stride=2, padding=1)
         self.blocks = nn.Sequential()
+        # four stages of two blocks; each but the first halves H and W and doubles the channels
         before = width
         for stage in range(4):
             for stride in (1 if stage == 0 else 2, 1):
@@ -98,12 +99,12 @@ class VisualFeatures(nn.Module):
         Raises UsageError for another number of steps.
         """
         x = self.pool(encode(visual, self.stem))
-        z: Tensor = self.blocks(x).mean((2, 3))
+        z: Tensor = self.blocks(x).mean((2, 3))  # (T B, size): rates, not spikes
         return torch.unflatten(z, 0, (self.time_steps, -1))
 
 
 class Model(nn.Module):
-    """L2-ActSpikeNet; see the module's docstring. Returns fresh results every call."""
+    """L2-ActSpikeNet; see the module's docstring. Keeps no state from call to call."""
 
     def __init__(
         self,
@@ -125,13 +126,22 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.features = VisualFeatures(
-            visual_channels, time_steps=time_steps, width=width, stem=stem, order=order,
-            lif_before_add=lif_before_add, neuron=neuron,
-        )  # fmt: skip
+            visual_channels,
+            time_steps=time_steps,
+            width=width,
+            stem=stem,
+            order=order,
+            lif_before_add=lif_before_add,
+            neuron=neuron,
+        )
         self.head = SpikeCountHead(
-            self.features.size, classes, neuron.factory(time_steps)(),
-            l2=l2, current=head_current, scale=logit_scale,
-        )  # fmt: skip
+            self.features.size,
+            classes,
+            neuron.factory(time_steps)(),
+            l2=l2,
+            current=head_current,
+            scale=logit_scale,
+        )
         self.rates, self.count_target = (correct_rate, incorrect_rate), count_target
 
     def forward(self, visual: Tensor) -> Output:
@@ -140,13 +150,17 @@ class Model(nn.Module):
         return out
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Squared error of the spike counts, a scalar (Eqs 15-16)."""
+        """Return the squared error of the spike counts, a scalar (Eqs 15-16)."""
         correct, incorrect = self.rates
         return count_loss(
-            output.logits, targets.labels, time_steps=self.features.time_steps,
-            correct_rate=correct, incorrect_rate=incorrect, target=self.count_target,
+            output.logits,
+            targets.labels,
+            time_steps=self.features.time_steps,
+            correct_rate=correct,
+            incorrect_rate=incorrect,
+            target=self.count_target,
             label_smoothing=label_smoothing,
-        )  # fmt: skip
+        )
 
 
 build = Model

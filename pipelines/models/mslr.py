@@ -2,7 +2,7 @@
 
 Under sgd, with or without momentum, a learning rate c times as large is a gradient c times as
 large, so the gradients are scaled; under Adam that would change nothing. The paper has three ways
-to assign the rates; here they stay as given. Weight decay keeps the optimizer's rate.
+to assign the rates; here they are constants. Weight decay keeps the optimizer's rate.
 """
 
 from typing import Annotated, Any
@@ -48,9 +48,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.net = TwoResNets(
-            classes=classes, audio_channels=audio_channels, visual_channels=visual_channels,
+            classes=classes,
+            audio_channels=audio_channels,
+            visual_channels=visual_channels,
             width=width,
-        )  # fmt: skip
+        )
         self.audio_rate, self.visual_rate = audio_rate, visual_rate
 
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
@@ -59,20 +61,21 @@ class Model(nn.Module):
         return output
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar."""
+        """Return the cross-entropy, a scalar."""
         return cross_entropy(output, targets, label_smoothing)
 
     @torch.no_grad()
     def after_backward(self, _output: Output, _targets: Targets) -> None:
-        """Scale each modality's gradients by its rate; the head's bias, which is both's, not."""
+        """Scale each modality's gradients by its rate; not the head's bias, which both share."""
         head = self.net.head.weight.grad
         for half, encoder, rate in (
             (0, self.net.audio, self.audio_rate),
             (1, self.net.visual, self.visual_rate),
         ):
+            # a frozen encoder has no gradients
             gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
             if head is not None:
-                gradients.append(head.chunk(2, 1)[half])
+                gradients.append(head.chunk(2, 1)[half])  # a view: W_a or W_v of the head
             for gradient in gradients:
                 gradient.mul_(rate)
 

@@ -1,8 +1,8 @@
 """OGM-GE: on-the-fly gradient modulation with generalisation enhancement (Peng et al. 2022).
 
 The modality that scores better is slowed down: the gradient of its encoder's convolutions is
-scaled, and noise as strong as the gradient is added to those of both. Train with sgd: what scales
-a gradient means little to Adam, which divides by its size.
+scaled, and noise as strong as the gradient is added to those of both. Train with sgd: Adam divides
+a gradient by its size, so that a factor has little effect.
 """
 
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ ASSUMED = ("alpha", "modulated_steps")
 
 
 def scores(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum the probability of the true class over the batch: a scalar.
+    """Return the sum over the batch of the true class's probability: a scalar.
 
     logits: (B, classes). labels: (B,).
     """
@@ -65,9 +65,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.net = TwoResNets(
-            classes=classes, audio_channels=audio_channels, visual_channels=visual_channels,
+            classes=classes,
+            audio_channels=audio_channels,
+            visual_channels=visual_channels,
             width=width,
-        )  # fmt: skip
+        )
         self.alpha, self.noise, self.modulated_steps = alpha, noise, modulated_steps
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -77,12 +79,13 @@ class Model(nn.Module):
         return output
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar."""
+        """Return the cross-entropy, a scalar."""
         return cross_entropy(output, targets, label_smoothing)
 
     @torch.no_grad()
     def after_backward(self, output: Output, targets: Targets) -> None:
         """Scale the gradients of the convolutions, and add the noise."""
+        # a tensor, compared on its device: no wait for the GPU at every step
         on = torch.ones_like(self.steps, dtype=torch.bool)
         if self.modulated_steps is not None:
             on = self.steps < self.modulated_steps
@@ -93,6 +96,7 @@ class Model(nn.Module):
             (self.net.visual, coefficient(s_v, s_a, self.alpha)),
         ):
             for weight in encoder.parameters():
+                # four axes: a convolution's, the only ones that the authors' code scales
                 if weight.grad is not None and weight.dim() == 4:
                     weight.grad = torch.where(on, self._modulated(weight.grad, k), weight.grad)
 

@@ -1,7 +1,7 @@
 """PMR: prototypical modal rebalance (Fan et al. 2023): prototypes help the slower modality.
 
-A prototype is the mean feature of a class, in one modality. The modality whose features tell the
-classes apart worse gets a cross-entropy on distances to its prototypes; in the first steps the
+A prototype is the mean feature of a class, in one modality. The modality whose features separate
+the classes worse gets a cross-entropy on distances to its prototypes; in the first steps the
 better one is kept from becoming certain by an entropy term, which the authors' code lacks. There a
 prototype is renewed once an epoch, from a tenth of the training clips; here at every step, over
 about as many.
@@ -19,7 +19,7 @@ from pipelines.ann.two_resnets import TwoResNets, Width
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}}
 ASSUMED = ("alpha", "momentum", "entropy_weight", "entropy_steps")
-# similarity to a class that was not seen yet; finite, for 0 * inf would be no number
+# similarity to a class that had no clip yet; finite, for 0 * inf would be NaN
 UNSEEN = -1e4
 
 
@@ -39,6 +39,7 @@ def strengths(audio: Tensor, visual: Tensor, labels: Tensor) -> tuple[Tensor, Te
     audio over vision: clip(1 / rho - 1, 0, 1) and clip(rho - 1, 0, 1). The authors' code has 1
     for whatever is above 0.
     """
+    # detached: beta and gamma weigh the losses and are not learned
     s_a, s_v = (x.detach().softmax(1).gather(1, labels[:, None]).sum() for x in (audio, visual))
     return (s_v / s_a - 1).clamp(0, 1), (s_a / s_v - 1).clamp(0, 1)
 
@@ -89,9 +90,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.net = TwoResNets(
-            classes=classes, audio_channels=audio_channels, visual_channels=visual_channels,
+            classes=classes,
+            audio_channels=audio_channels,
+            visual_channels=visual_channels,
             width=width,
-        )  # fmt: skip
+        )
         self.alpha, self.momentum = alpha, momentum
         self.entropy_weight, self.entropy_steps = entropy_weight, entropy_steps
         self.register_buffer("prototypes", torch.zeros(2, classes, self.net.audio.features))
@@ -104,7 +107,7 @@ class Model(nn.Module):
         return output
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, and in training the prototypes' terms: a scalar. Renews the prototypes."""
+        """Return the cross-entropy, a scalar; in training renew the prototypes, add their terms."""
         loss = cross_entropy(output, targets, label_smoothing)
         if not self.training:
             return loss
@@ -120,6 +123,7 @@ class Model(nn.Module):
         )
         early = self.entropy_weight * (self.steps < self.entropy_steps)
         self.steps += 1
+        # crosswise: the modality that needs no help is the better one, and its entropy is raised
         return loss - early * (gamma * entropy(audio) + beta * entropy(visual))
 
     @torch.no_grad()
@@ -127,12 +131,12 @@ class Model(nn.Module):
         """Move the prototypes of the classes in (2, B, F) features; a first one is their mean."""
         members = labels[:, None] == torch.arange(len(self.seen), device=labels.device)  # (B, K)
         # no matrix product: autocast would make bfloat16 of it
-        sums = torch.stack([(one[:, None] * members[..., None]).sum(0) for one in z])
+        sums = torch.stack([(z_m[:, None] * members[..., None]).sum(0) for z_m in z])
         means = sums / members.sum(0).clamp_min(1)[:, None]
         moved = torch.where(
             self.seen[:, None], self.prototypes.lerp(means, 1 - self.momentum), means
         )
-        here = members.any(0)
+        here = members.any(0)  # (K,): a class without a clip in this batch keeps its prototype
         # a new tensor, not the old one written to: the backward pass may still need that
         self.prototypes = torch.where(here[:, None], moved, self.prototypes)
         self.seen = self.seen | here

@@ -1,6 +1,6 @@
 """Two ResNet-18s trained jointly: the baseline of the ANN rivals on CREMA-D.
 
-What OGM-GE, MSLR, PMR and AGM start from, without what they add.
+The network that OGM-GE, MSLR, PMR and AGM train, without their changes to its gradients.
 """
 
 from typing import Any
@@ -22,9 +22,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.net = TwoResNets(
-            classes=classes, audio_channels=audio_channels, visual_channels=visual_channels,
+            classes=classes,
+            audio_channels=audio_channels,
+            visual_channels=visual_channels,
             width=width,
-        )  # fmt: skip
+        )
 
     def forward(self, audio: Tensor, visual: Tensor) -> Output:
         """Classify pairs: (B, C, H, W), or (T, B, C, H, W) if it changes over time."""
@@ -32,7 +34,7 @@ class Model(nn.Module):
         return output
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar."""
+        """Return the cross-entropy, a scalar."""
         return cross_entropy(output, targets, label_smoothing)
 
 

@@ -37,17 +37,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# values that the paper does not give; `avsnn show` marks them
+# values that the paper does not state; `avsnn show` marks them
 ASSUMED = ("heads", "scale", "sao_temperature", "width")
 
 
 def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
-    """Say why inputs of these sizes do not fit each other, "" if they do; settings: all."""
+    """Return why inputs of these sizes do not fit each other, "" if they do; settings: all."""
     return tokens.misfit(audio, visual, settings.stages)
 
 
 class Branch(nn.Module):
-    """What each modality has of its own: SPS, attention, SAO head, MLP."""
+    """The layers of one modality: SPS, attention, SAO head, MLP."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Branch(nn.Module):
         self.mlp = mlp
 
     def complement(self, x: Tensor, other: Tensor) -> Tensor | None:
-        """CCSSA of this modality, through the SAO head where there is one: (T, B, N, D)."""
+        """Return the CCSSA of this modality, through the SAO head if there is one: (T, B, N, D)."""
         if self.residual is None:
             return None
         out: Tensor = self.residual(x, other)
@@ -76,7 +76,7 @@ class Branch(nn.Module):
 
 
 class Model(nn.Module):
-    """S-CMRL; see the module's docstring. Returns fresh results every call and keeps no state."""
+    """S-CMRL; see the module's docstring. Keeps no state from call to call."""
 
     def __init__(
         self,
@@ -163,9 +163,11 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.alpha, self.fusion, self.tet = alpha, fusion, tet
+        # SAO aligns the residuals: without CCSSA there are none
         self.sao = sao if ccssa != "none" else "none"
         self.sao_temperature, self.sao_weight = sao_temperature, sao_weight
         lif = neuron.factory(time_steps)
+        # Eq. 8 (SSA) and Eq. 10 (CCSSA) stand in the same place: with both on, SSA comes first
         attend = self_attention == "always" or (
             self_attention == "without-ccssa" and ccssa == "none"
         )
@@ -175,9 +177,15 @@ class Model(nn.Module):
             residual = None
             if ccssa != "none":
                 residual = CrossModalResidual(
-                    width, which=ccssa, heads=heads, scale=scale, neuron=lif,
-                    head_layout=tcsa_layout, reduce_single=reduce_single,
-                )  # fmt: skip
+                    width,
+                    which=ccssa,
+                    heads=heads,
+                    scale=scale,
+                    neuron=lif,
+                    head_layout=tcsa_layout,
+                    reduce_single=reduce_single,
+                )
+            # the authors' head serves the alignment, and is not built where that is off
             head = sao_head and self.sao != "none"
             return Branch(
                 PatchSplitting(channels, width, stages, lif),
@@ -197,11 +205,11 @@ class Model(nn.Module):
         audio: (B, C, H, W), or (T, B, C, H, W) if it changes over time; visual likewise.
         The two must split into the same number N of tokens.
         """
-        x_a, x_v = self.audio.patches(audio), self.visual.patches(visual)
+        x_a, x_v = self.audio.patches(audio), self.visual.patches(visual)  # (T, B, N, D), Eq. 6
         if x_a.shape != x_v.shape:
             raise ValueError(f"audio has tokens {tuple(x_a.shape)}, visual {tuple(x_v.shape)}")
         if self.audio.self_attention is not None and self.visual.self_attention is not None:
-            x_a = x_a + self.audio.self_attention(x_a, x_a)
+            x_a = x_a + self.audio.self_attention(x_a, x_a)  # Eq. 8
             x_v = x_v + self.visual.self_attention(x_v, x_v)
         # both residuals come from the features before either is added (Eqs 10, 11)
         res_a, res_v = self.audio.complement(x_a, x_v), self.visual.complement(x_v, x_a)
@@ -209,12 +217,13 @@ class Model(nn.Module):
             x_a, x_v = x_a + self.alpha * res_a, x_v + self.alpha * res_v
         z_a, z_v = self.audio.mlp(x_a).mean(2), self.visual.mlp(x_v).mean(2)  # (T, B, D)
         z = torch.cat((z_a, z_v), -1) if self.fusion == "concat" else z_a + z_v
+        # the head is linear: the mean of its outputs over T is its output of the mean
         embedding = z.mean(0)
         steps = None if self.tet is None else self.head(z)
         return Output(self.head(embedding), res_a, res_v, step_logits=steps, embedding=embedding)
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy (or TET) and SAO times its weight, where it is on: a scalar (Eq. 18)."""
+        """Return cross-entropy (or TET) plus the weighted SAO, if it is on: a scalar (Eq. 18)."""
         loss = class_loss(output, targets, label_smoothing, self.tet)
         audio, visual = output.audio_residual, output.visual_residual
         if self.sao == "none" or audio is None or visual is None:
@@ -223,9 +232,12 @@ class Model(nn.Module):
             alignment = instance_alignment(audio, visual, self.sao_temperature)
         else:
             alignment = supervised_alignment(
-                audio, visual, targets.labels, self.sao_temperature,
+                audio,
+                visual,
+                targets.labels,
+                self.sao_temperature,
                 per_positive=self.sao == "per-positive",
-            )  # fmt: skip
+            )
         return loss + self.sao_weight * alignment
 
 

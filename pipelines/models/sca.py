@@ -1,4 +1,4 @@
-"""SCA: spiking cross-attention in the place of the features (SMMT, a rival in S-CMRL).
+"""SCA: spiking cross-attention replaces the features (SMMT, a rival in S-CMRL).
 
 Guo et al., "Transformer-based spiking neural networks for multimodal audiovisual classification",
 IEEE TCDS 16(3), 2024, in the form of S-CMRL's authors, on the same spiking transformer.
@@ -27,7 +27,7 @@ ASSUMED = ("heads", "scale", "width", "positions")
 
 
 def misfit(settings: Any, audio: Size | None, visual: Size | None) -> str:
-    """Say why inputs of these sizes do not fit each other or the table, "" if they do.
+    """Return why inputs of these sizes do not fit each other or the table, "" if they do.
 
     settings: the recipe's. Without positions any number of tokens attends to any other.
     """
@@ -44,8 +44,8 @@ class Model(nn.Module):
 
     Where the query is visual, the attention is LIF(Q K^T + b) V: b[i, j] is looked up in a table by
     the offset of the two positions, row_i - row_j and column_i - column_j. A "learned" table is
-    ours; "random" is the authors', drawn afresh at every call, in evaluation too: such a network
-    gives two answers to one question.
+    ours; "random" is the authors', drawn anew at every call, in evaluation too: such a network
+    returns two outputs for one input.
     """
 
     def __init__(
@@ -112,6 +112,7 @@ class Model(nn.Module):
         """
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
         height, width = tokens.grid((visual.shape[-2], visual.shape[-1]), self.stages)
+        # both from the features as they were; replaced, not added to: SCA has no residual
         new_a = self.audio_attention(x_a, x_v)
         new_v = self.visual_attention(x_v, x_a, self._offset(height, width, x_v))
         z = self.audio_mlp(new_a).mean(2) + self.visual_mlp(new_v).mean(2)
@@ -119,7 +120,7 @@ class Model(nn.Module):
         return Output(self.head(embedding), embedding=embedding)
 
     def _offset(self, rows: int, columns: int, x: Tensor) -> Tensor | None:
-        """Look up b (N, N) for a grid of tokens, in the dtype and on the device of x."""
+        """Return b (N, N) for a grid of tokens, in the dtype and on the device of x."""
         if self.positions == "none":
             return None
         if max(rows, columns) > self.side:
@@ -134,14 +135,16 @@ class Model(nn.Module):
             if self.position_table is None
             else self.position_table
         )
+        # tokens come row by row
         row = torch.arange(rows, device=x.device).repeat_interleave(columns)
         column = torch.arange(columns, device=x.device).repeat(rows)
+        # shifted by side: offsets -side..side become indices 0..2 side
         return table[
             row[:, None] - row[None, :] + self.side, column[:, None] - column[None, :] + self.side
         ]
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar."""
+        """Return the cross-entropy, a scalar."""
         return cross_entropy(output, targets, label_smoothing)
 
 

@@ -1,8 +1,8 @@
 """SLC-Net: the ANN twin of SpikSLC-Net, for comparison (its paper's appendix C).
 
 The paper says no more than "an ANN version of our model". Here: the same layers and hence as many
-parameters, one pass for T, layer norm for DSLN, ReLU for the neurons, and for the spiking attention
-the softmax attention that it stands in for.
+parameters, one pass for T, layer norm for DSLN, ReLU for the neurons, and
+softmax attention for the spiking attention.
 """
 
 from typing import Annotated, Any
@@ -64,12 +64,16 @@ class Half(nn.Module):
         super().__init__()
         self.self_attention, self.cross_attention = Attention(width, heads), Attention(width, heads)
         self.layers = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(),
-            nn.LayerNorm(hidden), nn.Linear(hidden, width), nn.ReLU(),
-        )  # fmt: skip
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            nn.ReLU(),
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, width),
+            nn.ReLU(),
+        )
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """x asks itself and the other; each (B, F, E), as is the result."""
+        """Queries are of x, keys and values of x and of other; each (B, F, E), as is the result."""
         y = x + self.self_attention(x, x) + self.cross_attention(x, other)
         out: Tensor = y + self.layers(y)
         return out
@@ -140,14 +144,14 @@ class Model(nn.Module):
         correlation, spectrum = streams(audio, self.microphones, self.bins)
         x, y = self.correlation(correlation).relu(), self.spectrum(spectrum).relu()
         for first, second in zip(self.correlation_halves, self.spectrum_halves, strict=True):
-            x, y = first(x, y), second(y, x)
-        embedding = torch.cat((x, y), -1).mean(1)
+            x, y = first(x, y), second(y, x)  # both from the streams as they came in
+        embedding = torch.cat((x, y), -1).mean(1)  # (B, 2 E), over frames
         return Output(
             self.class_head(embedding), azimuth=self.doa_head(embedding), embedding=embedding
         )
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """As SpikSLC-Net's, a scalar; UsageError if the clips have no azimuth."""
+        """Return the loss of SpikSLC-Net, a scalar; UsageError if the clips have no azimuth."""
         return joint_loss(output, targets, self.doa_weight, self.sigma_deg, label_smoothing)
 
 

@@ -1,8 +1,8 @@
 """SLCnet, the SLoClas baseline (Qian et al., arXiv 2108.02539): an MLP a frame, max over frames.
 
-SpikSLC-Net's tables call it GCC-PHAT-CNN. As the authors' code has it, but for two things: log-mel
-bands stand in for its MFCC, for the input is `gcc_logmel`; and the class scores go to the
-cross-entropy as they are, where that code puts a sigmoid between.
+SpikSLC-Net's tables call it GCC-PHAT-CNN. As in the authors' code but for two things: log-mel
+bands replace its MFCC, since the input is `gcc_logmel`; and the class scores go to the
+cross-entropy directly, where that code has a sigmoid in between.
 """
 
 from typing import Annotated, Any
@@ -74,15 +74,17 @@ class Model(nn.Module):
                 f"the input has {audio.shape[-2]} lags or bands a frame, the model {self.bins}",
                 f"set model.bins={audio.shape[-2]}",
             )
-        frames = audio.permute(0, 3, 1, 2)
+        frames = audio.permute(0, 3, 1, 2)  # (B, F, C, bins)
+        # each frame on its own: the batch norms see B F of them
         each = self.shared(frames.flatten(2).flatten(0, 1))
+        # each feature's largest value over frames: a short sound is not averaged away
         pooled = each.view(*frames.shape[:2], -1).amax(1)
         embedding = self.class_layer(pooled)
         azimuth = self.doa_head(self.doa_layer(pooled))
         return Output(self.class_head(embedding), azimuth=azimuth, embedding=embedding)
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """As SpikSLC-Net's, a scalar; UsageError if the clips have no azimuth."""
+        """Return the loss of SpikSLC-Net, a scalar; UsageError if the clips have no azimuth."""
         return joint_loss(output, targets, self.doa_weight, self.sigma_deg, label_smoothing)
 
 

@@ -1,6 +1,6 @@
 """SMLP: a spiking MLP on the L2-normalised features of two networks (Oikonomou et al.).
 
-Each modality's features are averaged over its own steps, normalised and given to the MLP at every
+Each modality's features are averaged over its own steps, normalised and fed to the MLP at every
 step: concat - BN - LIF - Linear - BN - LIF - Linear - LIF. As published, the branches are trained
 alone and frozen: `train.start_from` and `train.freeze` of the recipe.
 
@@ -51,7 +51,7 @@ class VisualBranch(Section):
 
 
 class Branch(nn.Module):
-    """One modality's features, averaged over time, normalised, projected if asked to."""
+    """One modality's features, averaged over time, normalised, and projected to `projection`."""
 
     def __init__(
         self,
@@ -69,12 +69,13 @@ class Branch(nn.Module):
         """x: (B, C, H, W), static, or (T, B, C, H, W), to (B, size)."""
         z = self.features(x)
         z = z.mean(0, dtype=torch.promote_types(z.dtype, torch.float32))
+        # length 1, so that the larger of two networks does not outweigh the other
         out: Tensor = self.project(unit(z) if self.l2 else z)
         return out
 
 
 class Model(nn.Module):
-    """SMLP; see the module's docstring. Returns fresh results every call and keeps no state."""
+    """SMLP; see the module's docstring. Keeps no state from call to call."""
 
     def __init__(
         self,
@@ -109,15 +110,19 @@ class Model(nn.Module):
         neuron: LeakySettings = LeakySettings(),
     ) -> None:
         super().__init__()
-        heard, seen = audio_net.AudioFeatures, visual_net.VisualFeatures
+        # only the settings that each network's features take: a branch has no head of its own
+        audio_settings = keyword_arguments(audio_net.AudioFeatures, audio_branch)
+        visual_settings = keyword_arguments(visual_net.VisualFeatures, visual_branch)
         self.audio = Branch(
-            heard(audio_channels, **keyword_arguments(heard, audio_branch)),
-            l2=l2, projection=projection,
-        )  # fmt: skip
+            audio_net.AudioFeatures(audio_channels, **audio_settings),
+            l2=l2,
+            projection=projection,
+        )
         self.visual = Branch(
-            seen(visual_channels, **keyword_arguments(seen, visual_branch)),
-            l2=l2, projection=projection,
-        )  # fmt: skip
+            visual_net.VisualFeatures(visual_channels, **visual_settings),
+            l2=l2,
+            projection=projection,
+        )
         lif = neuron.factory(time_steps)
         self.norm = nn.BatchNorm1d(self.visual.size + self.audio.size)
         self.lif = lif()
@@ -132,6 +137,7 @@ class Model(nn.Module):
 
         Raises UsageError for another number of bands, frames or steps.
         """
+        # (B, sizes of both), visual first; time is gone, so the two may have different T
         both = torch.cat((self.visual(visual), self.audio(audio)), -1)
         spikes = self.lif(self.norm(both), static=True)
         spikes = self.hidden_lif(self.hidden_norm(self.linear(spikes)))
@@ -139,13 +145,17 @@ class Model(nn.Module):
         return out
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Squared error of the spike counts, a scalar (Eqs 15-16)."""
+        """Return the squared error of the spike counts, a scalar (Eqs 15-16)."""
         correct, incorrect = self.rates
         return count_loss(
-            output.logits, targets.labels, time_steps=self.time_steps,
-            correct_rate=correct, incorrect_rate=incorrect, target=self.count_target,
+            output.logits,
+            targets.labels,
+            time_steps=self.time_steps,
+            correct_rate=correct,
+            incorrect_rate=incorrect,
+            target=self.count_target,
             label_smoothing=label_smoothing,
-        )  # fmt: skip
+        )
 
 
 build = Model

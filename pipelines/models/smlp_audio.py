@@ -51,7 +51,7 @@ Frames = Annotated[
 
 
 class AudioFeatures(nn.Module):
-    """Conv - BN - LIF - Pool blocks; `size` counts what they leave of a clip, 27,136 for 5 s."""
+    """Conv - BN - LIF - Pool blocks; `size` is the number of their outputs, 27,136 for 5 s."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class AudioFeatures(nn.Module):
     ) -> None:
         super().__init__()
         halvings = blocks if pooling else 0
+        # pooling of 2 x 2 rounds down, as >> does
         rows, columns = bands >> halvings, frames >> halvings
         if rows == 0 or columns == 0:
             raise ValueError(f"{blocks} poolings leave nothing of {bands} bands x {frames} frames")
@@ -85,24 +86,25 @@ class AudioFeatures(nn.Module):
 
         Raises UsageError for another number of bands, frames or steps.
         """
-        found = tuple(audio.shape[-2:])
-        if found != (self.bands, self.frames):
+        bands, frames = audio.shape[-2:]
+        # the head's size depends on them: without this its product would fail on a shape
+        if (bands, frames) != (self.bands, self.frames):
             raise UsageError(
-                f"the audio has {found[0]} bands x {found[1]} frames, "
+                f"the audio has {bands} bands x {frames} frames, "
                 f"the network {self.bands} x {self.frames}",
-                f"set the model's bands to {found[0]} and its frames to {found[1]}",
+                f"set the model's bands to {bands} and its frames to {frames}",
             )
         first, *rest = self.blocks
         assert isinstance(first, SpikingConv)
         x = self.pool(encode(audio, first))
         for block in rest:
             x = self.pool(block(x))
-        z: Tensor = x.flatten(1)
+        z: Tensor = x.flatten(1)  # (T B, size)
         return torch.unflatten(z, 0, (self.time_steps, -1))
 
 
 class Model(nn.Module):
-    """SMLP's audio network; see the module's docstring. Returns fresh results every call."""
+    """SMLP's audio network; see the module's docstring. Keeps no state from call to call."""
 
     def __init__(
         self,
@@ -133,14 +135,24 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.features = AudioFeatures(
-            audio_channels, time_steps=time_steps, width=width, blocks=blocks, pooling=pooling,
-            bands=bands, frames=frames, neuron=neuron,
-        )  # fmt: skip
+            audio_channels,
+            time_steps=time_steps,
+            width=width,
+            blocks=blocks,
+            pooling=pooling,
+            bands=bands,
+            frames=frames,
+            neuron=neuron,
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = SpikeCountHead(
-            self.features.size, classes, neuron.factory(time_steps)(),
-            l2=l2, current=head_current, scale=logit_scale,
-        )  # fmt: skip
+            self.features.size,
+            classes,
+            neuron.factory(time_steps)(),
+            l2=l2,
+            current=head_current,
+            scale=logit_scale,
+        )
         self.rates, self.count_target = (correct_rate, incorrect_rate), count_target
 
     def forward(self, audio: Tensor) -> Output:
@@ -149,13 +161,17 @@ class Model(nn.Module):
         return out
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Squared error of the spike counts, a scalar (Eqs 15-16)."""
+        """Return the squared error of the spike counts, a scalar (Eqs 15-16)."""
         correct, incorrect = self.rates
         return count_loss(
-            output.logits, targets.labels, time_steps=self.features.time_steps,
-            correct_rate=correct, incorrect_rate=incorrect, target=self.count_target,
+            output.logits,
+            targets.labels,
+            time_steps=self.features.time_steps,
+            correct_rate=correct,
+            incorrect_rate=incorrect,
+            target=self.count_target,
             label_smoothing=label_smoothing,
-        )  # fmt: skip
+        )
 
 
 build = Model

@@ -59,17 +59,18 @@ class Model(nn.Module):
 
     def forward(self, audio: Tensor | None = None, visual: Tensor | None = None) -> Output:
         """Classify one modality: (B, C, H, W) if static, or (T, B, C, H, W)."""
-        given = audio if audio is not None else visual
-        assert given is not None
-        x = self.patches(given)
+        image = audio if audio is not None else visual
+        assert image is not None  # __init__ took exactly one modality
+        x = self.patches(image)  # (T, B, N, D)
         x = x + self.attention(x, x)
         z = self.mlp(x).mean(2)  # (T, B, D)
+        # the head is linear: the mean of its outputs over T is its output of the mean
         embedding = z.mean(0)
         steps = None if self.tet is None else self.head(z)
         return Output(self.head(embedding), step_logits=steps, embedding=embedding)
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, or TET: a scalar."""
+        """Return the cross-entropy, or TET: a scalar."""
         return class_loss(output, targets, label_smoothing, self.tet)
 
 

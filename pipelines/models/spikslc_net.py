@@ -1,7 +1,7 @@
 """SpikSLC-Net: where a sound comes from and what it is, in one spiking network.
 
 Two streams, correlations of the microphones and their mel bands, attend to themselves and to each
-other; two heads read what both became. The input is the feature `gcc_logmel`.
+other; two heads read both. The input is the feature `gcc_logmel`.
 
     model = Model(classes=10, audio_channels=10)       # 6 pairs and 4 microphones
     out = model(audio)                                 # audio (B, 10, 51, frames)
@@ -34,7 +34,7 @@ ASSUMED = ("heads", "scale", "hidden_ratio", "variance_frames")
 
 
 class Encoder(nn.Module):
-    """Linear - BN - LIF over frames; what does not change is a current at every step."""
+    """Linear - BN - LIF over frames; a static input is the same current at every step."""
 
     def __init__(self, before: int, after: int, neuron: LIF) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class HalfSHAF(nn.Module):
         self.expand, self.contract = fls(width, hidden), fls(hidden, width)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """x asks itself and the other; each (T, B, F, E), as is the result."""
+        """Queries are of x, keys and values of x and other; each (T, B, F, E), as is the result."""
         y = x + self.self_attention(x, x) + self.cross_attention(x, other)
         out: Tensor = y + self.contract(self.expand(y))
         return out
@@ -97,7 +97,7 @@ class SHAF(nn.Module):
 
 
 class Model(nn.Module):
-    """SpikSLC-Net; see the module's docstring. Returns fresh results every call, keeps no state."""
+    """SpikSLC-Net; see the module's docstring. Keeps no state from call to call."""
 
     def __init__(
         self,
@@ -160,9 +160,10 @@ class Model(nn.Module):
         lif = neuron.factory(time_steps)
 
         def attention() -> SpikingAttention:
-            made = SpikingAttention(embedding, heads=heads, scale=scale, axis="space", neuron=lif)
-            made.attention_lif = lif(v_threshold=attention_threshold)
-            return made
+            # over frames, which stand where S-CMRL has positions
+            layer = SpikingAttention(embedding, heads=heads, scale=scale, axis="space", neuron=lif)
+            layer.attention_lif = lif(v_threshold=attention_threshold)
+            return layer
 
         def fls(before: int, after: int) -> FLS:
             return FLS(token_norm(norm, before, variance_frames), nn.Linear(before, after), lif())
@@ -182,22 +183,23 @@ class Model(nn.Module):
 
         Raises UsageError for another number of bins.
         """
+        # (B, F, pairs bins) and (B, F, M bins), with T in front if the input changes
         frames = streams(audio, self.microphones, self.bins)
         x, y = self.correlation(frames[0]), self.spectrum(frames[1])
         for block in self.blocks:
             x, y = block(x, y)
-        embedding = torch.cat((x, y), -1).mean((0, 2))
+        embedding = torch.cat((x, y), -1).mean((0, 2))  # (B, 2 E), over steps and frames
         return Output(
             self.class_head(embedding), azimuth=self.doa_head(embedding), embedding=embedding
         )
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """lambda L_SSL + (1 - lambda) L_SEC, a scalar (Eq. 19); UsageError if no azimuth."""
+        """Return lambda L_SSL + (1 - lambda) L_SEC, a scalar (Eq. 19); UsageError if no azimuth."""
         return joint_loss(output, targets, self.doa_weight, self.sigma_deg, label_smoothing)
 
 
 def reparameterised(model: Model) -> Model:
-    """Return a copy in which every DSLN has gone into the FC behind it, exactly (Eq. 15).
+    """Return a copy in which every DSLN is folded into the FC behind it, exactly (Eq. 15).
 
     Raises UsageError for a model that is training or has another norm.
     """
@@ -207,7 +209,7 @@ def reparameterised(model: Model) -> Model:
             if not (isinstance(part.norm, DSLN) and isinstance(part.linear, nn.Linear)):
                 raise UsageError("only DSLN folds into the layer behind it", "set model.norm=dsln")
             part.linear = fold_before(part.norm, part.linear)
-            part.norm = nn.Identity()
+            part.norm = nn.Identity()  # the FC's input is sums of spikes again
     return folded
 
 

@@ -1,4 +1,4 @@
-"""WeightAttention: each modality weighed by one number that both make (a rival in S-CMRL).
+"""WeightAttention: each modality is weighted by a number computed from both (a rival in S-CMRL).
 
 Liu et al., "Event-based multimodal spiking neural network with attention mechanism", ICASSP 2022,
 in the form of S-CMRL's authors, on the same spiking transformer.
@@ -57,7 +57,7 @@ class Model(nn.Module):
         """Classify pairs; inputs (B, C, H, W), or (T, B, C, H, W) if they change over time."""
         x_a, x_v = self.audio_patches(audio), self.visual_patches(visual)
         mean_a, mean_v = x_a.mean(2), x_v.mean(2)  # (T, B, D)
-        # each modality reads itself first
+        # own mean first: w_a and w_v have weights of their own; one number for each step and clip
         x_a = self.audio_weight(torch.cat((mean_a, mean_v), -1))[:, :, None] * x_a
         x_v = self.visual_weight(torch.cat((mean_v, mean_a), -1))[:, :, None] * x_v
         z = self.audio_mlp(x_a).mean(2) + self.visual_mlp(x_v).mean(2)
@@ -65,7 +65,7 @@ class Model(nn.Module):
         return Output(self.head(embedding), embedding=embedding)
 
     def loss(self, output: Output, targets: Targets, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy, a scalar."""
+        """Return the cross-entropy, a scalar."""
         return cross_entropy(output, targets, label_smoothing)
 
 
