@@ -101,6 +101,12 @@ def _event_batch(recordings: Sequence[Events], device: torch.device) -> EventBat
     first = recordings[0]
     owner = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(device)
     return EventBatch(
-        owner, column("t_us"), column("x"), column("y"), column("p"),
-        len(counts), first.height, first.width,
-    )  # fmt: skip
+        owner,
+        column("t_us"),
+        column("x"),
+        column("y"),
+        column("p"),
+        len(counts),
+        first.height,
+        first.width,
+    )

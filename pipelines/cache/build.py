@@ -34,9 +34,15 @@ def sources_of(clips: list[Clip], split: str, modality: str) -> list[str]:
 
 
 def make_cache(
-    cache: CachePlan, plan: DataPlan, clips: list[Clip], device: torch.device,
-    workers: int | None, advance: Advance, say: Say, unchanged: Check,
-) -> None:  # fmt: skip
+    cache: CachePlan,
+    plan: DataPlan,
+    clips: list[Clip],
+    device: torch.device,
+    workers: int | None,
+    advance: Advance,
+    say: Say,
+    unchanged: Check,
+) -> None:
     """Build the files of a cache that are not there yet, then its receipt.
 
     unchanged: raises DataError if the files that were read are no longer those of the plan; then
@@ -47,9 +53,10 @@ def make_cache(
         f"in preparing {cache.folder.name}", "fewer runtime.num_workers, or shorter audio.seconds"
     )
     with (
-        store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"), memory,
+        store.lock(cache.folder, waiting=say, what=f"cache {cache.folder.name}"),
+        memory,
         _nothing_left(cache.folder),
-    ):  # fmt: skip
+    ):
         if is_whole(cache):
             return
         cache.folder.mkdir(parents=True, exist_ok=True)
@@ -60,8 +67,18 @@ def make_cache(
             path = cache.folder / f"{split}.h5"
             store.remove_leftovers(path)
             if not path.exists():
-                _write_split(path, cache, plan, sources[split], refused, notices, total, device,
-                             workers, advance)  # fmt: skip
+                _write_split(
+                    path,
+                    cache,
+                    plan,
+                    sources[split],
+                    refused,
+                    notices,
+                    total,
+                    device,
+                    workers,
+                    advance,
+                )
             files[path.name] = path
         try:
             unchanged()
@@ -72,14 +89,18 @@ def make_cache(
         made_from = {**cache.made_from, "statistics": _statistics(cache.folder / "train.h5")}
         excluded = reuse.not_cached(sources, files, refused)
         seal.receipt(
-            cache.folder, artefact=cache.folder.name, stage="cache", made_from=made_from,
+            cache.folder,
+            artefact=cache.folder.name,
+            stage="cache",
+            made_from=made_from,
             files=files,
             more={
-                "excluded": excluded, "leak_audit": found,
+                "excluded": excluded,
+                "leak_audit": found,
                 "content_sha256": reuse.content_sha256(files),
                 "clips_sha256": store.sha256_once(plan.clips),
             },
-        )  # fmt: skip
+        )
         excluded_share.report(excluded, total, say)
         for text, count in notices.most_common():
             say(f"notice: {count} of {total} {cache.modality} sources: {text}")
@@ -99,19 +120,30 @@ def _nothing_left(folder: Path) -> Iterator[None]:
 
 
 def _write_split(
-    path: Path, cache: CachePlan, plan: DataPlan, sources: list[str], refused: dict[str, str],
-    notices: Counter[str], total: int, device: torch.device, workers: int | None, advance: Advance,
-) -> None:  # fmt: skip
+    path: Path,
+    cache: CachePlan,
+    plan: DataPlan,
+    sources: list[str],
+    refused: dict[str, str],
+    notices: Counter[str],
+    total: int,
+    device: torch.device,
+    workers: int | None,
+    advance: Advance,
+) -> None:
     feature = registry.load("feature", cache.made_from["feature"])
     arguments = extract_arguments(cache)
     seconds = getattr(cache.section, "seconds", 0.0)
     read_settings = {name: arguments[name] for name in getattr(feature, "READ_SETTINGS", ())}
     reading = Reading(plan.manifest.name, plan.raw, feature.READS, seconds, read_settings)
     inputs = batches(
-        decode_all(reading, sources, worker_count(workers)), reading,
-        sample_rate=getattr(cache.section, "sample_rate", 0), refused=refused, device=device,
+        decode_all(reading, sources, worker_count(workers)),
+        reading,
+        sample_rate=getattr(cache.section, "sample_rate", 0),
+        refused=refused,
+        device=device,
         notices=notices,
-    )  # fmt: skip
+    )
 
     def blocks() -> Iterator[Block]:
         done = 0
@@ -137,11 +169,20 @@ def _write_split(
         hint = "look into the files" if plan.is_local else "avsnn download --check"
         raise DataError(f"{path.stem}: no clip of it can be used", hint)
     attributes = {
-        "key": cache.folder.name, "split": path.stem, "unit": feature.UNIT,
-        "feature": cache.made_from["feature"], "settings": str(cache.made_from["settings"]),
-    }  # fmt: skip
-    write(path, len(sources), first.rows.shape[1:], first.rows.dtype,
-          itertools.chain([first], stream), attributes)  # fmt: skip
+        "key": cache.folder.name,
+        "split": path.stem,
+        "unit": feature.UNIT,
+        "feature": cache.made_from["feature"],
+        "settings": str(cache.made_from["settings"]),
+    }
+    write(
+        path,
+        len(sources),
+        first.rows.shape[1:],
+        first.rows.dtype,
+        itertools.chain([first], stream),
+        attributes,
+    )
 
 
 def _finite(rows: torch.Tensor) -> np.ndarray:

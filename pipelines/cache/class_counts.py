@@ -23,9 +23,10 @@ def usable(clips: Sequence[Clip], caches: Mapping[str, CachePlan]) -> list[Clip]
     """Return the clips whose sources could all be used. caches: by modality, whole."""
     left_out = {modality: excluded(cache) for modality, cache in caches.items()}
     return [
-        clip for clip in clips
+        clip
+        for clip in clips
         if not any(getattr(clip, modality) in found for modality, found in left_out.items())
-    ]  # fmt: skip
+    ]
 
 
 def of_plan(plan: DataPlan) -> list[Row]:

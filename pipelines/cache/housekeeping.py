@@ -65,8 +65,9 @@ def verify() -> Rows:
             continue
         rows.append({"cache": _name(folder), "file": "receipt.json", "state": "good"})
         for name, entry in receipt.files.items():
-            rows.append({"cache": _name(folder), "file": name,
-                         "state": _state(folder / name, entry.sha256)})  # fmt: skip
+            rows.append(
+                {"cache": _name(folder), "file": name, "state": _state(folder / name, entry.sha256)}
+            )
     return rows
 
 

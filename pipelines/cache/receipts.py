@@ -198,8 +198,9 @@ def check_same_content(run: Path, plan: DataPlan) -> None:
         if receipt.content_sha256 != content:
             raise DataError(
                 f"the sources of cache {name} are not what run {run.name} was trained on: they "
-                "decode to something else", hint,
-            )  # fmt: skip
+                "decode to something else",
+                hint,
+            )
         if receipt.clips_sha256 != environment.get("clips_sha256"):
             raise DataError(
                 f"the clips of run {run.name} are no longer those of its training", hint

@@ -138,9 +138,13 @@ def _events(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
 
 
 READERS: dict[str, Callable[[ModuleType, Reading, str], Decoded]] = {
-    "waveform": _sound, "microphones": _sound, "image": _picture, "video": _picture,
-    "events": _events, "spikes": _events,
-}  # fmt: skip
+    "waveform": _sound,
+    "microphones": _sound,
+    "image": _picture,
+    "video": _picture,
+    "events": _events,
+    "spikes": _events,
+}
 
 
 def content_hash(*arrays: Array) -> int:
@@ -170,10 +174,12 @@ def look_hash(image: Array) -> int:
     heights = np.maximum(np.diff(np.append(rows, height)), 1)
     widths = np.maximum(np.diff(np.append(columns, width)), 1)
     # a row of blocks at a time: the grey levels take eight times the picture's bytes
-    totals = np.stack([
-        np.add.reduceat(image[top : top + tall].mean(2), [0], axis=0)[0]
-        for top, tall in zip(rows, heights, strict=True)
-    ])  # fmt: skip
+    totals = np.stack(
+        [
+            np.add.reduceat(image[top : top + tall].mean(2), [0], axis=0)[0]
+            for top, tall in zip(rows, heights, strict=True)
+        ]
+    )
     sums = np.add.reduceat(totals, columns, axis=1)
     means = sums / heights[:, None] / widths
     bits = (means[:, :-1] > means[:, 1:]).ravel()

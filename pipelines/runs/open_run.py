@@ -27,11 +27,17 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
         folder = trained[-1]
     else:
         given = expanded(name)
-        matches = [given] if is_file(given / "recipe.yaml") else [
-            path for path in sorted(runs.glob("*/"))
-            if Path(name).name and path.name.startswith(Path(name).name)
-            and (path / "recipe.yaml").exists()
-        ]  # fmt: skip
+        matches = (
+            [given]
+            if is_file(given / "recipe.yaml")
+            else [
+                path
+                for path in sorted(runs.glob("*/"))
+                if Path(name).name
+                and path.name.startswith(Path(name).name)
+                and (path / "recipe.yaml").exists()
+            ]
+        )
         if not matches:
             _refuse_lost(runs, Path(name).name)
             refuse_recipe(name)

@@ -28,9 +28,14 @@ def is_prepared(plan: DataPlan) -> bool:
 
 
 def prepare(
-    recipe: Recipe, report: Reporter, *, mirror: Path | None = None, force: bool = False,
-    tell_classes: bool = True, plan: DataPlan | None = None,
-) -> DataPlan:  # fmt: skip
+    recipe: Recipe,
+    report: Reporter,
+    *,
+    mirror: Path | None = None,
+    force: bool = False,
+    tell_classes: bool = True,
+    plan: DataPlan | None = None,
+) -> DataPlan:
     """Make a recipe's clips and caches; returns the plan that says where they are.
 
     force: build clips and caches again, even damaged ones, once sources and device are there.
@@ -53,9 +58,11 @@ def prepare(
     device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
     if not plan.is_local:
         acquire(
-            plan.manifest, mirror=mirror, say=report.say,
+            plan.manifest,
+            mirror=mirror,
+            say=report.say,
             progress=lambda done, total: report.advance("download", done, total),
-        )  # fmt: skip
+        )
     from pipelines.cache import build, clips_build
 
     if force:
@@ -68,9 +75,15 @@ def prepare(
     clips = clips_build.make_clips(plan, report.say, unchanged)
     for cache in plan.caches.values():
         build.make_cache(
-            cache, plan, clips, device, recipe.runtime.num_workers, report.advance, report.say,
+            cache,
+            plan,
+            clips,
+            device,
+            recipe.runtime.num_workers,
+            report.advance,
+            report.say,
             unchanged,
-        )  # fmt: skip
+        )
     counts = class_counts.of_plan(plan)
     report.say(f"prepare: done, {_names(plan)}")
     for line in class_counts.lines(counts) if tell_classes else ():

@@ -20,10 +20,14 @@ def refuse_recipe(name: str) -> None:
         return
     runs = _of_file(path)
     if not runs:
-        raise UsageError(f"{show(name)} is a recipe, and this takes a run: it has none yet",
-                         f"avsnn train {name} makes one")  # fmt: skip
-    names = [run.name + ("" if (run / "trained.json").exists() else " (not trained)")
-             for run in runs[:SHOWN]]  # fmt: skip
+        raise UsageError(
+            f"{show(name)} is a recipe, and this takes a run: it has none yet",
+            f"avsnn train {name} makes one",
+        )
+    names = [
+        run.name + ("" if (run / "trained.json").exists() else " (not trained)")
+        for run in runs[:SHOWN]
+    ]
     more = f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else ""
     raise UsageError(
         f"{show(name)} is a recipe, and this takes a run; its runs, the newest first: "

@@ -48,8 +48,9 @@ def why_not_prepared(plan: DataPlan) -> list[str]:
     rows = [_clips(plan), *(_cache(cache) for cache in plan.caches.values())]
     return [
         f"{row['stage']}: {row['detail']}"
-        for row in rows if row["state"] == "miss" and row["detail"] != NOT_MADE
-    ]  # fmt: skip
+        for row in rows
+        if row["state"] == "miss" and row["detail"] != NOT_MADE
+    ]
 
 
 def why_not_trained(recipe: Recipe, run: Path, plan: DataPlan) -> str:
@@ -134,8 +135,9 @@ def _train(recipe: Recipe, run: Path, plan: DataPlan, other: str) -> Row:
 def _nearest_run(recipe: Recipe, run: Path, plan: DataPlan) -> str:
     others = run.parent.glob(f"{run.name.rpartition('-')[0]}-*/recipe.yaml")
     wanted = of_a_run(recipe.resolved()) | {
-        CODE: code_of_run(recipe, plan), CACHES: [c.folder.name for c in plan.caches.values()],
-    }  # fmt: skip
+        CODE: code_of_run(recipe, plan),
+        CACHES: [c.folder.name for c in plan.caches.values()],
+    }
     known = (
         (path.parent.name, settings | _beside(path, CODE, CACHES))
         for path in _newest(others)

@@ -43,9 +43,10 @@ def train(
         if reason := why_not_trained(recipe, run, plan):
             report.say(f"train: {reason}")
         device = machine.choose(
-            recipe.runtime.device, threads=recipe.runtime.threads,
+            recipe.runtime.device,
+            threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
-        )  # fmt: skip
+        )
         # what is there stays until the new run is whole
         anew = trained_anew(run)
         work = anew if anew.exists() or (fresh and run.exists()) else run
@@ -69,9 +70,13 @@ def train(
 
 
 def _train(
-    recipe: Recipe, plan: DataPlan, run: Path, device: "torch.device", report: Reporter,
+    recipe: Recipe,
+    plan: DataPlan,
+    run: Path,
+    device: "torch.device",
+    report: Reporter,
     mirror: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Prepare and train in a folder, or go on there."""
     # loaded before hours of preparing: what runs is the code that the key was made of
     from pipelines.training.loop import train as train_network

@@ -132,9 +132,13 @@ def _resident(split: Split, device: torch.device) -> Callable[[list[np.ndarray]]
             picked = {m: tensor[rows[m][numbers]] for m, tensor in tensors.items()}
             audio_rows = rows["audio"][numbers] if "audio" in rows else None
             yield Batch(
-                picked.get("audio"), picked.get("visual"), labels[numbers], numbers, audio_rows,
+                picked.get("audio"),
+                picked.get("visual"),
+                labels[numbers],
+                numbers,
+                audio_rows,
                 None if azimuth is None else azimuth[numbers],
-            )  # fmt: skip
+            )
 
     return batches
 
@@ -156,17 +160,22 @@ def _streamed(
     def batches(order: list[np.ndarray]) -> Iterator[Batch]:
         requests = map(request, order)
         stream = (
-            readers.read(requests) if readers is not None
+            readers.read(requests)
+            if readers is not None
             else ([cache.read(rows.tolist()) for cache, rows in wanted] for wanted in requests)
-        )  # fmt: skip
+        )
         for chosen, read in zip(order, stream, strict=True):
             numbers = torch.from_numpy(chosen).to(device)
             picked = dict(zip(split.caches, map(moved, read), strict=True))
             rows = split.rows.get("audio")
             audio_rows = None if rows is None else torch.from_numpy(rows[chosen]).to(device)
             yield Batch(
-                picked.get("audio"), picked.get("visual"), labels[numbers], numbers, audio_rows,
+                picked.get("audio"),
+                picked.get("visual"),
+                labels[numbers],
+                numbers,
+                audio_rows,
                 None if azimuth is None else azimuth[numbers],
-            )  # fmt: skip
+            )
 
     return batches

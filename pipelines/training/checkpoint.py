@@ -26,9 +26,18 @@ NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
 HINT = "train again with --fresh"
 # what torch.load(weights_only=True) raises for bytes that are not what torch.save wrote
 NOT_A_STATE = (
-    OSError, RuntimeError, pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError,
-    AttributeError, AssertionError, ArithmeticError, struct.error,
-)  # fmt: skip
+    OSError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    struct.error,
+)
 FILES = ("weights.safetensors", "best.safetensors", "state.pt")
 KEYS = {"history", "epoch", "step", "loss_sum", "start_from"}
 
@@ -77,9 +86,13 @@ def copy_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def save(
-    run: Path, epoch: int, step: int, model: nn.Module, best: dict[str, Tensor],
+    run: Path,
+    epoch: int,
+    step: int,
+    model: nn.Module,
+    best: dict[str, Tensor],
     state: dict[str, Any],
-) -> None:  # fmt: skip
+) -> None:
     """Publish a checkpoint taken after `step` steps of `epoch`, then remove the older ones."""
     folder = run / f"checkpoint-{epoch:06d}-{step:06d}"
     with store.publish(folder) as part:
@@ -92,9 +105,12 @@ def save(
         room.write(part / FILES[2], written.getbuffer())
         files = {name: part / name for name in FILES}
         seal.receipt(
-            part, artefact=folder.name, stage="checkpoint", made_from={"run": run.name},
+            part,
+            artefact=folder.name,
+            stage="checkpoint",
+            made_from={"run": run.name},
             files=files,
-        )  # fmt: skip
+        )
     for older in sorted(run.glob("checkpoint-*")):
         if NAME.fullmatch(older.name) and older.is_dir() and older.name != folder.name:
             shutil.rmtree(older)

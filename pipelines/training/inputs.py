@@ -120,8 +120,9 @@ class Inputs:
         if feature.READS not in ("waveform", "microphones"):
             raise UsageError(
                 f"{cache.made_from['feature']} is not made from a waveform that noise could be "
-                "put on", "--modality visual",
-            )  # fmt: skip
+                "put on",
+                "--modality visual",
+            )
         settings: Any = self.recipe.audio
         reading = Reading(
             self.plan.manifest.name, self.plan.raw, feature.READS, settings.seconds, {}
@@ -129,9 +130,12 @@ class Inputs:
         workers = worker_count(self.recipe.runtime.num_workers)
         refused: dict[str, str] = {}
         found = batches(
-            decode_all(reading, rows.sources, workers), reading,
-            sample_rate=settings.sample_rate, refused=refused, device=self.device,
-        )  # fmt: skip
+            decode_all(reading, rows.sources, workers),
+            reading,
+            sample_rate=settings.sample_rate,
+            refused=refused,
+            device=self.device,
+        )
         parts, content = list[Tensor](), list[np.ndarray]()
         for batch in found:
             parts.append(batch.data)

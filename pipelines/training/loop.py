@@ -75,10 +75,15 @@ def train(
     def save(epoch: int, step: int) -> None:
         cuda_rng = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         state = {
-            "optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(),
-            "cuda_rng": cuda_rng, "history": history, "epoch": epoch, "step": step,
-            "loss_sum": _finite(total, epoch, step), "start_from": begun,
-        }  # fmt: skip
+            "optimizer": optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": cuda_rng,
+            "history": history,
+            "epoch": epoch,
+            "step": step,
+            "loss_sum": _finite(total, epoch, step),
+            "start_from": begun,
+        }
         checkpoint.save(run, epoch, step, model, best, state)
 
     def step(batch: Batch, epoch: int) -> Tensor:
@@ -121,9 +126,14 @@ def train(
                         if stop:
                             raise Interrupted
                     on_validation = predict(
-                        model, splits["validation"], batches["validation"],
-                        inputs.for_evaluation, recipe, autocast, objective=True,
-                    )  # fmt: skip
+                        model,
+                        splits["validation"],
+                        batches["validation"],
+                        inputs.for_evaluation,
+                        recipe,
+                        autocast,
+                        objective=True,
+                    )
                 except (Interrupted, ReaderDied):
                     save(epoch, done)
                     if stop:
@@ -160,14 +170,21 @@ def train(
     chosen = _selected(history, settings.select)
     checkpoint.save_weights(run / "best.safetensors", best)
     run_files.publish(
-        run / "trained.json", schemas.Trained,
-        {"selected": chosen, "rule": settings.select, "epochs": settings.epochs,
-         "sha256": store.sha256(run / "best.safetensors"), "start_from": begun,
-         "order": run_order.following(),
-         "metrics_sha256": store.sha256(run / "metrics.jsonl"),
-         "parameters": sum(p.numel() for p in model.parameters()),
-         "versions": store.versions(), "machine": machine.description(device)},
-    )  # fmt: skip
+        run / "trained.json",
+        schemas.Trained,
+        {
+            "selected": chosen,
+            "rule": settings.select,
+            "epochs": settings.epochs,
+            "sha256": store.sha256(run / "best.safetensors"),
+            "start_from": begun,
+            "order": run_order.following(),
+            "metrics_sha256": store.sha256(run / "metrics.jsonl"),
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "versions": store.versions(),
+            "machine": machine.description(device),
+        },
+    )
     return chosen
 
 

@@ -26,9 +26,10 @@ def build_model(recipe: Recipe, plan: DataPlan, device: torch.device) -> nn.Modu
     torch.manual_seed(recipe.seed)
     try:
         model: nn.Module = build(
-            classes=len(plan.manifest.classes), **channels,
+            classes=len(plan.manifest.classes),
+            **channels,
             **keyword_arguments(build, recipe.model),
-        )  # fmt: skip
+        )
     except (ValueError, TypeError) as error:
         raise RecipeError(f"{recipe.path}: model: {error}") from error
     layout = torch.channels_last if wants_channels_last(recipe) else torch.contiguous_format

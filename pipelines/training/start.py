@@ -49,8 +49,9 @@ def begin_from(model: nn.Module, recipe: Recipe, plan: DataPlan) -> list[dict[st
             )
         model.load_state_dict(fit, strict=False)
         random -= set(fit)
-        copied.append({"run": name, "sha256": trained["sha256"], "tensors": len(fit),
-                       "of": len(own)})  # fmt: skip
+        copied.append(
+            {"run": name, "sha256": trained["sha256"], "tensors": len(fit), "of": len(own)}
+        )
     frozen = tuple(f"{name}." for name in recipe.train.freeze)
     if copied and (left := [name for name in own if name in random and name.startswith(frozen)]):
         raise DataError(
@@ -65,9 +66,10 @@ def _learned(model: nn.Module) -> dict[str, Tensor]:
     """Return what of a network's state was learned: weights, and what norms have seen."""
     parameters = dict(model.named_parameters())
     return {
-        name: tensor for name, tensor in model.state_dict().items()
+        name: tensor
+        for name, tensor in model.state_dict().items()
         if name in parameters or name.rpartition(".")[2] in NORM_STATISTICS
-    }  # fmt: skip
+    }
 
 
 def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
@@ -118,8 +120,9 @@ def _renamed(weights: dict[str, Tensor], source: list[str], target: list[str]) -
         (modality,) = target
         return {
             k.removeprefix(f"{modality}."): v
-            for k, v in weights.items() if k.startswith(f"{modality}.")
-        }  # fmt: skip
+            for k, v in weights.items()
+            if k.startswith(f"{modality}.")
+        }
     if len(source) < len(target):
         return {f"{source[0]}.{k}": v for k, v in weights.items()}
     return weights
