@@ -1,4 +1,4 @@
-"""Build a feature cache once, whatever else is running or was killed."""
+"""Build a feature cache once, whatever other processes run and wherever an earlier one died."""
 
 import contextlib
 import itertools
@@ -45,9 +45,9 @@ def make_cache(
 ) -> None:
     """Build the files of a cache that are not there yet, then its receipt.
 
-    unchanged: raises DataError if the files that were read are no longer those of the plan; then
-    nothing stays. Raises DataError if a file that the receipt knows has another size: nothing is
-    overwritten.
+    unchanged: raises DataError if the files that were read are no longer those of the plan; the
+    cache is removed then. Raises DataError if a file has another size than in its receipt, and
+    overwrites nothing.
     """
     memory = machine.memory_errors(
         f"in preparing {cache.folder.name}", "fewer runtime.num_workers, or shorter audio.seconds"
@@ -57,7 +57,7 @@ def make_cache(
         memory,
         _nothing_left(cache.folder),
     ):
-        if is_whole(cache):
+        if is_whole(cache):  # another process built it while this one waited for the lock
             return
         cache.folder.mkdir(parents=True, exist_ok=True)
         sources = {split: sources_of(clips, split, cache.modality) for split in SPLITS}
@@ -66,6 +66,7 @@ def make_cache(
         for split in SPLITS:
             path = cache.folder / f"{split}.h5"
             store.remove_leftovers(path)
+            # splits are published whole: one that a killed process finished is not built again
             if not path.exists():
                 _write_split(
                     path,
@@ -80,12 +81,13 @@ def make_cache(
                     advance,
                 )
             files[path.name] = path
+        # after the last source was read and before the receipt, without which nothing is used
         try:
             unchanged()
         except DataError:
             store.remove(cache.folder)
             raise
-        found = reuse.audit({split: cache.folder / f"{split}.h5" for split in SPLITS})
+        leak_audit = reuse.audit({split: cache.folder / f"{split}.h5" for split in SPLITS})
         made_from = {**cache.made_from, "statistics": _statistics(cache.folder / "train.h5")}
         excluded = reuse.not_cached(sources, files, refused)
         seal.receipt(
@@ -96,7 +98,7 @@ def make_cache(
             files=files,
             more={
                 "excluded": excluded,
-                "leak_audit": found,
+                "leak_audit": leak_audit,
                 "content_sha256": reuse.content_sha256(files),
                 "clips_sha256": store.sha256_once(plan.clips),
             },
@@ -104,17 +106,19 @@ def make_cache(
         excluded_share.report(excluded, total, say)
         for text, count in notices.most_common():
             say(f"notice: {count} of {total} {cache.modality} sources: {text}")
-        for line in reuse.sentences(found, cache.modality):
+        for line in reuse.sentences(leak_audit, cache.modality):
             say(line)
 
 
 @contextlib.contextmanager
 def _nothing_left(folder: Path) -> Iterator[None]:
-    """Remove a folder in which nothing was finished, where an error ends the block."""
+    """Remove the folder if an error ends the block and nothing was finished in it."""
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError):  # it holds what another attempt goes on from
+        with contextlib.suppress(
+            OSError
+        ):  # not empty: a finished split, which the next attempt uses
             folder.rmdir()
         raise
 
@@ -151,11 +155,13 @@ def _write_split(
             features = feature.extract(data, **arguments)
             if features.is_floating_point():
                 features = features.half()
+            # after the cast: float16 overflows above 65504
             finite, varied = _finite(features), _varied(features)
             good = finite & varied
             for number in np.flatnonzero(~good):
-                what = "has one value everywhere" if finite[number] else "is not finite"
-                refused[names[number]] = f"its feature {what}"
+                fault = "has one value everywhere" if finite[number] else "is not finite"
+                refused[names[number]] = f"its feature {fault}"
+            # at every batch: a data set that is wrong as a whole stops in seconds, not hours
             excluded_share.check(refused, total, plan)
             done += len(names)
             advance(f"{path.parent.name} {path.stem}", done, len(sources))
@@ -163,10 +169,11 @@ def _write_split(
             yield Block(kept, features.cpu().numpy()[good], content[good], look[good])
         excluded_share.check(refused, total, plan)
 
+    # the first block gives the shape and type that the file is created with
     stream = blocks()
     first = next(stream, None)
     if first is None:
-        hint = "look into the files" if plan.is_local else "avsnn download --check"
+        hint = "check that the files open" if plan.is_local else "avsnn download --check"
         raise DataError(f"{path.stem}: no clip of it can be used", hint)
     attributes = {
         "key": cache.folder.name,
@@ -186,22 +193,22 @@ def _write_split(
 
 
 def _finite(rows: torch.Tensor) -> np.ndarray:
-    """Say which rows hold finite numbers alone: (b, ...) to (b,) bool."""
-    found: np.ndarray = rows.isfinite().flatten(1).all(1).cpu().numpy()
-    return found
+    """Return for each row whether all its numbers are finite: (b, ...) to (b,) bool."""
+    finite: np.ndarray = rows.isfinite().flatten(1).all(1).cpu().numpy()
+    return finite
 
 
 def _varied(rows: torch.Tensor) -> np.ndarray:
-    """Say in which rows some channel changes over space or time: (b, [T,] C, H, W) to (b,) bool.
+    """Return for each row whether some channel varies over space or time.
 
-    Where each channel is one value a clip has nothing to tell, whatever made it so. A row of a
-    single value a channel is left alone: nothing in it could change.
+    rows: (b, [T,] C, H, W). Returns (b,) bool. A row in which every channel is constant carries no
+    information about its clip. A row with a single value a channel counts as varied.
     """
     channels = rows.movedim(-3, 1).flatten(2)
     if channels.shape[2] == 1:
         return np.ones(len(rows), bool)
-    found: np.ndarray = (channels != channels[..., :1]).flatten(1).any(1).cpu().numpy()
-    return found
+    varied: np.ndarray = (channels != channels[..., :1]).flatten(1).any(1).cpu().numpy()
+    return varied
 
 
 def _statistics(path: Path) -> dict[str, list[float]]:
@@ -209,6 +216,7 @@ def _statistics(path: Path) -> dict[str, list[float]]:
 
     Rows are (C, H, W), or (T, C, H, W).
     """
+    # in float64 and 256 rows at a time: sums of float16 lose digits, and a split may exceed memory
     total, squares, count = 0.0, 0.0, 0
     with Rows(path) as rows:
         for start in range(0, len(rows), 256):
@@ -218,6 +226,7 @@ def _statistics(path: Path) -> dict[str, list[float]]:
             squares = squares + (batch**2).sum(axes)
             count += batch.size // batch.shape[-3]
     mean = np.atleast_1d(total / count)
+    # E[x²] - E[x]² may fall below 0 by rounding
     sd = np.sqrt(np.maximum(np.atleast_1d(squares / count) - mean**2, 0))
-    # a channel that never changes is only centred
+    # a constant channel is only centred: its sd of 0 would divide by zero
     return {"mean": mean.tolist(), "sd": np.where(sd > 1e-12, sd, 1.0).tolist()}

@@ -1,7 +1,7 @@
-"""Which caches runs lay claim to: from before they are built, for as long as the run is there.
+"""Claims of runs on caches: from before a cache is built until the run is removed.
 
-A run writes down what it was trained on once its caches are whole. Until then claims.json, beside
-its lock that is held, says what is being built for it.
+A run's env.json lists its caches once they are whole. Until then claims.json lists them, and counts
+only while the run's lock is held.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,38 +18,38 @@ CLAIMS = "claims.json"
 
 @contextmanager
 def deciding(waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold what a run needs to lay claim to caches, and who removes them to look for claims."""
+    """Hold the lock on all claims: taken to lay a claim, and to remove caches without one."""
     path = store.home() / "cache" / "claims"
     with store.lock(path, what="with claims on caches", waiting=waiting):
         yield
 
 
 def lay(run: Path, caches: Iterable[str], waiting: Callable[[str], None]) -> None:
-    """Write down which caches a run will be trained on; call with its lock held."""
+    """Write which caches a run will be trained on; call with the run's lock held."""
     with deciding(waiting):
         store.publish_json(run / CLAIMS, {"caches": sorted(caches)})
 
 
 def settle(run: Path, waiting: Callable[[str], None]) -> None:
-    """Remove the claims of a run whose env.json names its caches by now."""
+    """Remove the claims of a run whose env.json now names its caches."""
     with deciding(waiting):
         store.remove(run / CLAIMS)
 
 
 def claimed() -> set[str]:
     """Return the names of the caches that a run was, or is being, trained on."""
-    runs, found = store.home() / "runs", set[str]()
+    runs, names = store.home() / "runs", set[str]()
     for run in [*_below(runs), *_below(runs / ANEW)]:
-        # a run that ended before it was trained needs nothing
+        # claims of a killed process stay on the disk, but its lock is free: they count no more
         if (run / CLAIMS).exists() and locks.is_busy(runs / run.name):
-            found.update(_read(run / CLAIMS))
+            names.update(_read(run / CLAIMS))
         if (run / "env.json").exists():
-            found.update(run_files.read(run / "env.json", schemas.Environment)["caches"])
-    return found
+            names.update(run_files.read(run / "env.json", schemas.Environment)["caches"])
+    return names
 
 
 def _below(folder: Path) -> list[Path]:
-    with suppress(OSError):
+    with suppress(OSError):  # not there, or removed meanwhile
         return sorted(folder.iterdir())
     return []
 

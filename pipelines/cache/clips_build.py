@@ -23,7 +23,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
     unchanged: raises DataError if the files that were listed are no longer those of the plan.
     """
     with store.lock(plan.clips, waiting=say, what=plan.clips.name):
-        if are_clips_whole(plan.clips):
+        if are_clips_whole(plan.clips):  # perhaps since another process released the lock
             return clips_of(plan)
         dataset = registry.load("dataset", plan.manifest.name)
         listed: list[Clip] = dataset.pairs(plan.raw, **keyword_arguments(dataset.pairs, plan.data))
@@ -31,10 +31,11 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
         clips = [clip for clip in listed if not clip.excluded]
         excluded_share.check(excluded, len(listed), plan)
         _check_clips(listed, clips, plan.manifest.classes)
+        # the receipt is published last: without it the clips do not count as whole
         unchanged()
         in_place.keep(plan.clips, plan.own_files)
         write_clips(plan.clips, listed)
-        found, remarks = leaks.audit(clips), _remarks(dataset, plan)
+        leak_audit, remarks = leaks.audit(clips), _remarks(dataset, plan)
         counts = {split: sum(clip.split == split for clip in clips) for split in SPLITS}
         seal.publish(
             clips_receipt_path(plan.clips),
@@ -45,7 +46,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
                 "versions": store.versions(),
                 "clips": counts,
                 "excluded": excluded,
-                "leak_audit": found,
+                "leak_audit": leak_audit,
                 "remarks": remarks,
                 "protocol": _protocol(dataset, plan),
                 "classes": list(plan.manifest.classes),
@@ -54,7 +55,8 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
         )
         say(f"clips: {', '.join(f'{n} {split}' for split, n in counts.items())}")
         excluded_share.report(excluded, len(listed), say)
-        for line in (*remarks, *leaks.sentences(found, getattr(dataset, "GROUPS_FROM", ""))):
+        groups_from = getattr(dataset, "GROUPS_FROM", "")
+        for line in (*remarks, *leaks.sentences(leak_audit, groups_from)):
             say(line)
         return clips
 
@@ -70,11 +72,11 @@ def _protocol(dataset: ModuleType, plan: DataPlan) -> str | None:
 
 
 def _remarks(dataset: ModuleType, plan: DataPlan) -> list[str]:
-    """Return what a dataset has to say about its files, if it has the function."""
+    """Return the data set's remarks on its files; none if its module has no `remarks`."""
     if not hasattr(dataset, "remarks"):
         return []
-    said: list[str] = dataset.remarks(plan.raw, **keyword_arguments(dataset.remarks, plan.data))
-    return said
+    remarks: list[str] = dataset.remarks(plan.raw, **keyword_arguments(dataset.remarks, plan.data))
+    return remarks
 
 
 def _check_clips(listed: list[Clip], clips: list[Clip], classes: Sequence[str]) -> None:
@@ -87,12 +89,13 @@ def _check_clips(listed: list[Clip], clips: list[Clip], classes: Sequence[str]) 
         raise DataError("a clip's label is not a class of the manifest", "compare the two")
     class_names.check(classes, "the data set")
     class_counts.of_clips(clips, classes)
+    # one sound with one picture under two labels: a network can learn neither
     first: dict[tuple[str, str], Clip] = {}
     for clip in clips:
-        other = first.setdefault((clip.audio, clip.visual), clip)
-        if other.label != clip.label:
+        earlier = first.setdefault((clip.audio, clip.visual), clip)
+        if earlier.label != clip.label:
+            labels = f"{classes[earlier.label]} and {classes[clip.label]}"
             raise DataError(
-                f"{other.id} and {clip.id} are one pair with two labels: {classes[other.label]} "
-                f"and {classes[clip.label]}",
+                f"{earlier.id} and {clip.id} are one pair with two labels: {labels}",
                 "correct one of them or leave both out",
             )

@@ -1,4 +1,4 @@
-"""How much of a data set may be unusable before its preparation stops. Imports no torch."""
+"""Limit the share of a data set that may be unusable. Imports no torch."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,13 +11,14 @@ SHOWN = 5
 
 
 def check(left_out: Mapping[str, str], of: int, plan: DataPlan) -> None:
-    """Raise DataError where more is left out than the recipe, or the data set's manifest, allows.
+    """Raise DataError if a larger share is left out than the recipe, or the manifest, allows.
 
     left_out: the reason by clip or source.
     """
     limit, name = plan.max_excluded_share, plan.manifest.name
     if len(left_out) <= limit * of:
         return
+    # a reader's reason often begins with the name already
     reasons = [f"{what}: {why}" if what not in why else why for what, why in left_out.items()]
     mend = "mend or remove" if plan.is_local else "fetch again"
     if len(reasons) == 1:
@@ -34,9 +35,9 @@ def check(left_out: Mapping[str, str], of: int, plan: DataPlan) -> None:
 
 
 def check_prepared(plan: DataPlan) -> None:
-    """Raise DataError where what is prepared lacks more than its recipe allows now.
+    """Raise DataError if prepared clips or caches lack a larger share than the recipe allows.
 
-    The limit is in no key: another recipe may have allowed more when it was made.
+    The limit is in no key: they may have been made under another recipe's higher limit.
     """
     left_out, clips = clips_receipt(plan.clips).excluded, clips_of(plan)
     check(left_out, len(clips) + len(left_out), plan)
@@ -46,7 +47,7 @@ def check_prepared(plan: DataPlan) -> None:
 
 
 def report(left_out: Mapping[str, str], of: int, say: Callable[[str], None]) -> None:
-    """Report how many sources of how many are left out, and why the first of them are."""
+    """Report how many of the sources are left out, and the reasons of the first of them."""
     if left_out:
         say(f"left out: {len(left_out)} of {of}")
     for name, why in list(left_out.items())[:SHOWN]:

@@ -1,4 +1,4 @@
-"""Caches as disk space: list, verify."""
+"""List the caches with their sizes, and verify their files against the receipts."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pipelines.cache.receipts import CacheReceipt, read_receipt
 from pipelines.disk import store
 from pipelines.errors import DataError
 
-Rows = list[dict[str, Any]]
+Table = list[dict[str, Any]]  # a row a cache or file, as it is printed
 
 
 def _folders() -> list[Path]:
@@ -17,7 +17,7 @@ def _folders() -> list[Path]:
 
 
 def _below(folder: Path) -> list[Path]:
-    """List the folders in a folder; one that vanishes meanwhile has none."""
+    """List the folders in a folder; a folder removed meanwhile has none."""
     with contextlib.suppress(OSError):
         return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
     return []
@@ -28,19 +28,19 @@ def _name(folder: Path) -> str:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file, or of all in a folder; what vanishes meanwhile is nothing."""
+    """Return the bytes of a file, or of all files in a folder; one removed meanwhile counts 0."""
     files = [path]
     for folder, _, names in os.walk(path):
         files += [Path(folder, name) for name in names]
     total = 0
     for file in files:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # lstat: a link's own size, never its target's
             total += 0 if file.is_dir() else file.lstat().st_size
     return total
 
 
-def caches() -> Rows:
-    """List every cache: name, size, whether it was finished."""
+def caches() -> Table:
+    """Return a row for each cache: its name, its size in MB, and whether it was finished."""
     return [
         {
             "cache": _name(folder),
@@ -51,8 +51,8 @@ def caches() -> Rows:
     ]
 
 
-def verify() -> Rows:
-    """Compare every file of every finished cache with its receipt."""
+def verify() -> Table:
+    """Compare each file of each finished cache with its receipt; returns a row for each file."""
     rows = []
     for folder in _folders():
         if not (folder / "receipt.json").exists():
@@ -77,8 +77,8 @@ def _state(file: Path, expected: str) -> str:
     return "good" if store.sha256(file) == expected else "damaged"
 
 
-def raise_if_damaged(rows: Rows) -> None:
-    """Raise DataError naming the caches that are not what was written."""
+def raise_if_damaged(rows: Table) -> None:
+    """Raise DataError with the names of the caches that have damaged or missing files."""
     bad = sorted({row["cache"] for row in rows if row["state"] in ("damaged", "missing")})
     if bad:
         raise DataError(

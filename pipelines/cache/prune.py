@@ -1,7 +1,8 @@
-"""What nobody needs any more: found, listed, and only then removed.
+"""Remove what nobody needs any more: leftovers of killed processes, and unused caches.
 
-Removed is what carries our mark: temporary names (see temporary), and caches that hold nothing but
-a cache's files. Links are never followed, so nothing outside the home is touched.
+Only two kinds of things are removed: files with our temporary names (see disk.temporary), and
+folders that hold nothing but a cache's files. Links are never followed, so nothing outside the home
+is touched.
 """
 
 import contextlib
@@ -24,8 +25,8 @@ CACHE = re.compile(r".+-[0-9a-f]{12}")
 FILES = {"receipt.json", *(f"{split}.h5" for split in SPLITS)}
 
 
-class Found(NamedTuple):
-    """Something to remove; files: all that a cache holds, None for a leftover."""
+class Removable(NamedTuple):
+    """A path to remove and why. files: all files of a cache; None for a leftover."""
 
     path: Path
     why: str
@@ -38,40 +39,42 @@ class Found(NamedTuple):
 
 
 def prune(*, unused: bool, dry_run: bool, say: Say) -> list[dict[str, Any]]:
-    """Remove leftovers and unfinished caches that nobody works on; returns what went.
+    """Remove leftovers and unfinished caches that no process works on; returns a row for each.
 
-    unused: also whole caches that no run lays claim to. say: is told what is no cache of ours.
+    unused: also remove whole caches that no run claims. dry_run: remove nothing. say: receives a
+    line for each folder that is left alone because it is not a cache.
     """
-    busy = cache(locks.is_busy)
-    found = list(_leftovers(busy))
+    busy = cache(locks.is_busy)  # asked once a path: many leftovers lie in one folder
+    removable = list(_leftovers(busy))
+    # no run may lay a claim between the look at the claims and the removal
     with claims.deciding(say) if unused and not dry_run else contextlib.nullcontext():
         claimed = claims.claimed() if unused else set()
-        found += _caches(busy, claimed if unused else None, say)
-        rows = [(one, one.row()) for one in found]
-        return [row for one, row in rows if dry_run or _remove(one)]
+        removable += _caches(busy, claimed if unused else None, say)
+        rows = [(item, item.row()) for item in removable]  # the size, while it is still there
+        return [row for item, row in rows if dry_run or _remove(item)]
 
 
-def _remove(found: Found) -> bool:
-    """Remove what was found, if nothing came to it; returns whether it went."""
+def _remove(item: Removable) -> bool:
+    """Remove an item unless it has changed since it was listed; returns whether it was removed."""
     try:
-        if found.files is None:
-            return _remove_leftover(found.path)
-        with store.lock(found.path, what=""):
-            return _remove_cache(found.path, set(found.files))
+        if item.files is None:
+            return _remove_leftover(item.path)
+        with store.lock(item.path, what=""):
+            return _remove_cache(item.path, set(item.files))
     except (LockedError, FileNotFoundError):
         return False
     except MachineError:
-        if found.path.exists():
+        if item.path.exists():
             raise
         return False  # another process was faster
 
 
 def _remove_cache(folder: Path, listed: set[Path]) -> bool:
-    there = _files(folder)
-    if there is None or not set(there) <= listed:
-        return False  # somebody was here meanwhile
-    # the receipt first: what is left, if this is killed, is an unfinished cache
-    for file in sorted(there, key=lambda file: file.name != "receipt.json"):
+    present = _files(folder)
+    if present is None or not set(present) <= listed:
+        return False  # files came since it was listed: another process builds it
+    # the receipt first: a kill in between leaves an unfinished cache, never one that looks whole
+    for file in sorted(present, key=lambda file: file.name != "receipt.json"):
         file.unlink(missing_ok=True)
     folder.rmdir()
     return True
@@ -79,6 +82,8 @@ def _remove_cache(folder: Path, listed: set[Path]) -> bool:
 
 def _remove_leftover(part: Path) -> bool:
     match = temporary.NAME.fullmatch(part.name)
+    # an old version set aside by a replacement that was killed: under the lock it goes back into
+    # place if the new one never came
     if match is not None and match["old"]:
         path = part.with_name(match["artefact"])
         with store.lock(path, what=""):
@@ -88,7 +93,7 @@ def _remove_leftover(part: Path) -> bool:
     return True
 
 
-def _leftovers(busy: Callable[[Path], bool]) -> Iterator[Found]:
+def _leftovers(busy: Callable[[Path], bool]) -> Iterator[Removable]:
     """List the temporary files and folders in the home whose writer is dead."""
     home = store.home()
     for folder, folders, files in os.walk(home):
@@ -99,18 +104,23 @@ def _leftovers(busy: Callable[[Path], bool]) -> Iterator[Found]:
             if match is None or part.is_symlink() or not temporary.is_left(part, locked=False):
                 continue
             artefact = part.with_name(match["artefact"])
+            # a process may write inside a folder whose lock it holds: a run, a cache
             around = [parent for parent in part.parents if home in parent.parents]
             if any(busy(path) for path in (artefact, *around)):
                 continue
             put_back = match["old"] and not artefact.exists()
-            yield Found(part, "goes back into place" if put_back else "left by a killed process")
-        # os.walk follows no links
-        wanted = [name for name in folders if here != home or name in PLACES]
-        folders[:] = [name for name in wanted if temporary.NAME.fullmatch(name) is None]
+            yield Removable(
+                part, "goes back into place" if put_back else "left by a killed process"
+            )
+        # in the home only our own folders are entered; os.walk follows no links
+        entered = [name for name in folders if here != home or name in PLACES]
+        folders[:] = [name for name in entered if temporary.NAME.fullmatch(name) is None]
 
 
-def _caches(busy: Callable[[Path], bool], claimed: set[str] | None, say: Say) -> Iterator[Found]:
-    """List the caches that are not finished and, given what is claimed, those that are not."""
+def _caches(
+    busy: Callable[[Path], bool], claimed: set[str] | None, say: Say
+) -> Iterator[Removable]:
+    """List the unfinished caches and, unless claimed is None, the whole ones outside it."""
     for folder in _folders(say):
         if busy(folder):
             continue  # it is being built
@@ -125,7 +135,9 @@ def _caches(busy: Callable[[Path], bool], claimed: set[str] | None, say: Say) ->
         if files is None:
             say(f"{name} is left alone: it is not a cache, or holds what is not a cache's")
         else:
-            yield Found(folder, "no run was trained on it" if finished else "not finished", files)
+            yield Removable(
+                folder, "no run was trained on it" if finished else "not finished", files
+            )
 
 
 def _folders(say: Say) -> Iterator[Path]:
@@ -146,14 +158,14 @@ def _folders(say: Say) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path] | None:
-    """List what a cache holds; None where something in it is not of a cache, or a link."""
-    found = []
+    """List the files of a cache; None if the folder holds a link or a file of another kind."""
+    files = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if not (entry.is_file(follow_symlinks=False) and _is_of_a_cache(Path(entry.path))):
                 return None
-            found.append(Path(entry.path))
-    return sorted(found)
+            files.append(Path(entry.path))
+    return sorted(files)
 
 
 def _is_of_a_cache(file: Path) -> bool:

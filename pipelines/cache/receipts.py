@@ -1,9 +1,9 @@
-"""What a receipt says of clips or of a cache, checked before it is believed.
+"""Read clips and cache rows through their sealed receipts, checked before every use.
 
-A receipt is sealed and names what it belongs to; clips and rows are read through here, so that
-what a result depends on is compared with what was published, each time it is used.
+A receipt names its artefact and the hashes of its files. All clips and rows are read through this
+module, so that every result depends on exactly the bytes that were published.
 
-Imports no torch and no HDF5 before rows are opened.
+Imports no torch, and HDF5 only when rows are opened.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipelines.results import run_files, schemas
 if TYPE_CHECKING:
     from pipelines.cache.rows import Rows
 
-HINT = "avsnn prepare RECIPE --force makes it again"
+MAKE_AGAIN = "avsnn prepare RECIPE --force makes it again"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -28,6 +28,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
+    # strict: "3" is no number; extra: a receipt may hold more than is read again
     model_config = ConfigDict(extra="allow", strict=True)
 
 
@@ -92,15 +93,15 @@ def clips_receipt_path(clips: Path) -> Path:
 
 def read_receipt(path: Path, kind: type[Receipt], artefact: str) -> Receipt:
     """Read a receipt. Raises DataError if it is damaged, unsealed or another artefact's."""
-    content = seal.read(path, HINT)
+    content = seal.read(path, MAKE_AGAIN)
     try:
         receipt = kind.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "receipt"
-        raise DataError(f"{path} is damaged: {where}: {fault['msg'].lower()}", HINT) from None
+        raise DataError(f"{path} is damaged: {where}: {fault['msg'].lower()}", MAKE_AGAIN) from None
     if receipt.artefact != artefact:
-        raise DataError(f"{path} is the receipt of {receipt.artefact}", HINT)
+        raise DataError(f"{path} is the receipt of {receipt.artefact}", MAKE_AGAIN)
     return receipt
 
 
@@ -110,9 +111,9 @@ def cache_receipt(plan: CachePlan) -> CacheReceipt:
 
 
 def is_whole(plan: CachePlan) -> bool:
-    """Check whether a cache is complete: its receipt and the files it lists are there.
+    """Check whether a cache is complete: its receipt and all files listed in it exist.
 
-    Raises DataError if the receipt is damaged or a file has another size than it says.
+    Raises DataError if the receipt is damaged or a file has another size than listed.
     """
     if not plan.receipt.exists():
         return False
@@ -122,7 +123,8 @@ def is_whole(plan: CachePlan) -> bool:
             return False
         if file.stat().st_size != entry.bytes:
             raise DataError(
-                f"cache {file} is damaged: {file.stat().st_size} bytes, not {entry.bytes}", HINT
+                f"cache {file} is damaged: {file.stat().st_size} bytes, not {entry.bytes}",
+                MAKE_AGAIN,
             )
     return True
 
@@ -130,24 +132,26 @@ def is_whole(plan: CachePlan) -> bool:
 def open_rows(plan: CachePlan, split: str) -> "Rows":
     """Open the rows of one split, once their file's hash is the receipt's.
 
-    HDF5 reads flipped bits without a word and can hang in a damaged file, so the hash comes first.
+    The hash comes first, for HDF5 reads flipped bits silently and can hang in a damaged file.
     """
     from pipelines.cache.rows import Rows
 
     path, entries = plan.folder / f"{split}.h5", cache_receipt(plan).files
     if path.name not in entries:
-        raise DataError(f"{plan.receipt} knows no {path.name}", HINT)
+        raise DataError(f"{plan.receipt} does not list {path.name}", MAKE_AGAIN)
     try:
         digest = store.sha256_once(path)
     except OSError as error:
-        raise DataError(f"cache {path} is not readable: {error.strerror}", HINT) from error
+        raise DataError(f"cache {path} is not readable: {error.strerror}", MAKE_AGAIN) from error
     if digest != entries[path.name].sha256:
-        raise DataError(f"cache {path} is damaged: it has another hash than when written", HINT)
+        raise DataError(
+            f"cache {path} is damaged: it has another hash than when written", MAKE_AGAIN
+        )
     return Rows(path)
 
 
 def excluded(plan: CachePlan) -> dict[str, str]:
-    """Return the sources that could not be used, with the reasons."""
+    """Return the reason of each source of a cache that could not be used, by its name."""
     return cache_receipt(plan).excluded
 
 
@@ -157,11 +161,11 @@ def clips_receipt(clips: Path) -> ClipsReceipt:
 
 
 def are_clips_whole(clips: Path) -> bool:
-    """Check whether clips and their receipt are there. Raises DataError if they do not fit."""
+    """Check whether clips and their receipt exist. Raises DataError if their hashes differ."""
     if not (clips.exists() and clips_receipt_path(clips).exists()):
         return False
     if store.sha256_once(clips) != clips_receipt(clips).sha256:
-        raise DataError(f"{clips} is not what avsnn wrote: it has another hash", HINT)
+        raise DataError(f"{clips} is not what avsnn wrote: it has another hash", MAKE_AGAIN)
     return True
 
 
@@ -173,27 +177,29 @@ def clips_of(plan: DataPlan) -> list[Clip]:
 
 
 def check_built_for(plan: DataPlan) -> None:
-    """Raise DataError if a cache was built for other clips than there are now."""
+    """Raise DataError if a cache was built for other clips than the plan's."""
     for cache in plan.caches.values():
         if cache_receipt(cache).clips_sha256 != store.sha256_once(plan.clips):
-            raise DataError(f"cache {cache.folder.name} was built for other clips", HINT)
+            raise DataError(f"cache {cache.folder.name} was built for other clips", MAKE_AGAIN)
 
 
 def check_same_content(run: Path, plan: DataPlan) -> None:
     """Raise DataError if clips or decoded sources are no longer those that a run was trained on.
 
-    Names, sizes and times of files can stay while their content changes: caches that were built
-    again are compared with what the run wrote down.
+    A file's content can change under the same name, size and time, so that the keys stay: the
+    caches of now are compared with the hashes in the run's env.json.
     """
     if clips_receipt(plan.clips).classes not in (None, list(plan.manifest.classes)):
-        raise DataError(f"the classes of {plan.clips.name} are not those of the data now", HINT)
+        raise DataError(
+            f"the classes of {plan.clips.name} are not those of the data now", MAKE_AGAIN
+        )
     environment = run_files.read(run / "env.json", schemas.Environment)
     now = {cache.folder.name: cache_receipt(cache) for cache in plan.caches.values()}
     hint = "bring the files back, or train the recipe again with --fresh"
     if (contents := environment.get("cache_contents")) is None:  # a run of an earlier version
         return
     if len(contents) != len(now):
-        raise DataError(f"{run / 'env.json'} knows {len(contents)} caches, not {len(now)}", hint)
+        raise DataError(f"{run / 'env.json'} lists {len(contents)} caches, not {len(now)}", hint)
     for (name, receipt), content in zip(now.items(), contents, strict=True):
         if receipt.content_sha256 != content:
             raise DataError(

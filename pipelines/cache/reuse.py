@@ -1,7 +1,7 @@
 """The second half of the leak audit: equal sounds and images under different names.
 
-The first half (`pipelines.clips.leaks`) goes by what the dataset says of its clips; this one by
-what was decoded.
+The first half (`pipelines.clips.leaks`) compares the groups, speakers and times that the data set
+lists; this one compares the decoded content.
 """
 
 import hashlib
@@ -18,21 +18,24 @@ from pipelines.cache.rows import Rows
 def audit(files: Mapping[str, Path]) -> dict[str, Any]:
     """Compare the test cache's sources with those of the other splits.
 
-    Returns {"test": sources, "equal": how many decode to exactly what a training source does,
-    "alike": how many images have the difference hash of a training image, null if no images}.
+    Returns {"test": number of sources, "equal": how many have the decoded content of a source of
+    the other splits, "alike": how many images have the difference hash of an image there; None
+    where no source has one}.
     """
     content, look = {}, {}
     for split, path in files.items():
         with Rows(path) as rows:
             content[split], look[split] = rows.content, rows.look
     learned = [split for split in files if split != "test"]
-    known = np.concatenate([content[split] for split in learned])
-    seen = np.concatenate([look[split] for split in learned])
-    # an even image has no look
-    alike = np.isin(look["test"], seen[seen != 0]).sum() if look["test"].any() else None
+    known_content = np.concatenate([content[split] for split in learned])
+    known_looks = np.concatenate([look[split] for split in learned])
+    # 0 stands for "no look": sounds, and images of one grey level
+    alike = (
+        np.isin(look["test"], known_looks[known_looks != 0]).sum() if look["test"].any() else None
+    )
     return {
         "test": len(content["test"]),
-        "equal": int(np.isin(content["test"], known).sum()),
+        "equal": int(np.isin(content["test"], known_content).sum()),
         "alike": None if alike is None else int(alike),
     }
 
@@ -50,16 +53,16 @@ def content_sha256(files: Mapping[str, Path]) -> str:
     return digest.hexdigest()
 
 
-def sentences(found: Mapping[str, Any], modality: str) -> list[str]:
-    """Say an audit in lines for people."""
-    n = found["test"]
+def sentences(audit_counts: Mapping[str, Any], modality: str) -> list[str]:
+    """Return an audit as lines for people."""
+    n, equal, alike = (audit_counts[name] for name in ("test", "equal", "alike"))
     lines = [
-        f"leak audit: {found['equal']} of {n} {modality} test sources ({found['equal'] / n:.1%}) "
+        f"leak audit: {equal} of {n} {modality} test sources ({equal / n:.1%}) "
         "are equal to one in training"
     ]
-    if found["alike"] is not None:
+    if alike is not None:
         lines.append(
-            f"leak audit: {found['alike']} of {n} test images ({found['alike'] / n:.1%}) look "
+            f"leak audit: {alike} of {n} test images ({alike / n:.1%}) look "
             "like one in training (same 64-bit difference hash)"
         )
     return lines
@@ -68,10 +71,11 @@ def sentences(found: Mapping[str, Any], modality: str) -> list[str]:
 def not_cached(
     sources: Mapping[str, Sequence[str]], files: Mapping[str, Path], reasons: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the sources that have no row, with the reason where this process has seen it."""
-    found = {}
+    """Return the sources that have no row, with the reason if this process decoded it."""
+    left_out = {}
     for split, names in sources.items():
         with Rows(files[f"{split}.h5"]) as rows:
             for name in sorted(set(names) - set(rows.sources)):
-                found[name] = reasons.get(name, "could not be used when the cache was begun")
-    return found
+                # split files that an earlier, killed process finished: its reasons died with it
+                left_out[name] = reasons.get(name, "could not be used when the cache was begun")
+    return left_out

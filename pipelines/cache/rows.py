@@ -1,7 +1,7 @@
 """Feature caches: one HDF5 file a split, one row a source, a CRC-32 a row.
 
-The rows lie contiguous: in this layout a row is read as fast as a memory map, where a chunked one
-is 2-200 times slower. Contiguous data has no `fletcher32`, hence the CRC, checked at every read.
+The layout is contiguous: a row is read as fast as from a memory map, and 2-200 times faster than
+from chunks. HDF5 has no checksum for contiguous data, hence the CRC, checked at every read.
 """
 
 import math
@@ -21,7 +21,7 @@ FORMAT = 2
 SOURCE_BYTES = 200  # of the table of names, unless one is longer
 TABLE_BYTES = SOURCE_BYTES + 4 + 8 + 8  # of a row: its name, CRC, and two hashes
 MAX_SOURCE_BYTES = 4096  # the longest path that Linux takes
-HINT = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
+REMOVE_AND_PREPARE = "it was not written by avsnn, or is damaged: remove it and run avsnn prepare"
 TABLES = {"rows": "fui", "crc32": "u", "content": "u", "look": "u", "source": "S"}  # dtype kinds
 BROKEN = (OSError, KeyError, RuntimeError, TypeError, ValueError)  # what h5py raises for damage
 
@@ -52,6 +52,8 @@ def write(
     tables: dict[str, list[np.ndarray]] = {"crc32": [], "content": [], "look": []}
     needed = capacity * (math.prod(row_shape) * dtype.itemsize + TABLE_BYTES)
     with store.publish(path) as part:
+        # room for all rows is asked for before the first: a disk that fills up later would end
+        # hours of work. Unfailing: HDF5 crashes after a failed write, so check() raises instead
         room.require(part, needed)
         with room.Unfailing(part, needed) as target:
             with h5py.File(target, "w", libver=("v110", "v110")) as file:
@@ -68,6 +70,7 @@ def write(
                     raise DataError(
                         f"cache {path} would have no rows", "see the clips left out above"
                     )
+                # names of fixed width: strings of variable length lie in a heap that is not checked
                 width = max(SOURCE_BYTES, *map(len, names))
                 file.create_dataset("source", data=np.array(names, dtype=f"S{width}"))
                 for name, parts in tables.items():
@@ -104,7 +107,7 @@ class Rows:
             self.content, self.look = file["content"][()], file["look"][()]
         except BROKEN as error:
             self.close()
-            raise DataError(f"cache {path} is damaged: {error}", HINT) from error
+            raise DataError(f"cache {path} is damaged: {error}", REMOVE_AND_PREPARE) from error
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -150,6 +153,7 @@ class Rows:
                 )
 
     def _open(self) -> h5py.File:
+        # a handle of HDF5 must not be used on both sides of a fork: each process opens its own
         if self._file is not None and self._owner == os.getpid():
             return self._file
         try:
@@ -167,25 +171,35 @@ class Rows:
 
 
 def _check_layout(path: Path, file: h5py.File) -> None:
-    """Refuse what we would not have written: links, external or virtual data, claimed sizes."""
+    """Raise DataError for a file that `write` cannot have written.
+
+    A hostile file may hold links to other files, external or virtual data, or claim a size that it
+    does not have: all of it is refused before a row is read.
+    """
     size = path.stat().st_size
     try:
         if file.attrs.get("format") != FORMAT:
-            raise DataError(f"cache {path} has another format", HINT)
+            raise DataError(f"cache {path} has another format", REMOVE_AND_PREPARE)
         for name, kinds in TABLES.items():
+            # the link before the data set: opening an external link would open its target
             link = file.get(name, getlink=True)
             dataset = file[name] if isinstance(link, h5py.HardLink) else None
             if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in kinds:
-                raise DataError(f"cache {path} has no valid {name!r}", HINT)
+                raise DataError(f"cache {path} has no valid {name!r}", REMOVE_AND_PREPARE)
             if name != "rows" and dataset.ndim != 1:
-                raise DataError(f"cache {path}: {name!r} is not one value a row", HINT)
+                raise DataError(
+                    f"cache {path}: {name!r} is not one value a row", REMOVE_AND_PREPARE
+                )
+            # a data set of terabytes takes no room in a file until it is written
             stored = dataset.id.get_storage_size()
             whole = stored == dataset.size * dataset.dtype.itemsize and stored <= size
             if dataset.external or dataset.is_virtual or not whole:
-                raise DataError(f"cache {path}: {name!r} does not lie in the file", HINT)
-        # rows may have room for sources that turned out unreadable
+                raise DataError(
+                    f"cache {path}: {name!r} does not lie in the file", REMOVE_AND_PREPARE
+                )
+        # `rows` was created before it was known which sources cannot be used: it may be longer
         lengths = {len(file[name]) for name in TABLES if name != "rows"}
         if len(lengths) != 1 or lengths.pop() > len(file["rows"]):
-            raise DataError(f"cache {path}: its tables have different lengths", HINT)
+            raise DataError(f"cache {path}: its tables have different lengths", REMOVE_AND_PREPARE)
     except BROKEN as error:
-        raise DataError(f"cache {path} is damaged: {error}", HINT) from error
+        raise DataError(f"cache {path} is damaged: {error}", REMOVE_AND_PREPARE) from error

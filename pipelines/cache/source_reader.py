@@ -1,7 +1,7 @@
-"""One source to an array, in whatever thread; imports no torch.
+"""Decode one source to an array, in any thread; imports no torch.
 
-A source that cannot be decoded comes back as a refusal with its reason: one bad file among many
-thousand is counted, not the end of a night's work.
+A source that cannot be decoded is returned as Refused with the reason: one bad file among many
+thousand is counted, and does not end the preparation.
 """
 
 import zlib
@@ -22,13 +22,13 @@ from pipelines.readers.sound import check_levels, fit_length, to_mono
 
 Array = np.ndarray
 
-PIXELS = 1 << 16
-CANCELLED = 1e-6  # of the channels' power is left of their mean: 60 dB below what it was
+PIXELS = 1 << 16  # compared at a time
+CANCELLED = 1e-6  # power of the channels' mean, over the mean of their powers: -60 dB
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What to read and how, in plain values.
+    """The data set, the kind of input and the settings that sources are decoded with.
 
     reads: "waveform", "microphones", "image", "video", "events" or "spikes". seconds: of sounds.
     settings: of the feature, for the dataset's reader.
@@ -42,11 +42,11 @@ class Reading:
 
 
 class Decoded(NamedTuple):
-    """A decoded source. Those of one `kind` can stand in one batch.
+    """A decoded source. Sources of one `kind` can be in one batch.
 
     data: (samples,) or (M, samples) float32; (H, W, C) or (k, H, W, C) uint8; or Events.
     kind: sampling rate in Hz and channels, the shape, or the sensor. content, look: see
-    cache.rows.Block. notices: what its reader had to say.
+    cache.rows.Block. notices: of its reader.
     """
 
     name: str
@@ -69,18 +69,18 @@ def decode(reading: Reading, source: str) -> Decoded | Refused:
     dataset = _module(reading.dataset)
     try:
         with collected_notices() as notices:
-            found = READERS[reading.reads](dataset, reading, source)
-        return found._replace(notices=tuple(notices))
+            decoded = READERS[reading.reads](dataset, reading, source)
+        return decoded._replace(notices=tuple(notices))
     except DataError as error:
         return Refused(source, error.message)
-    except OSError as error:  # a folder that may not be entered, a disk that fails
+    except OSError as error:  # a folder without permission, a failing disk
         reason = f"cannot be read: {error.strerror or error}"
         return Refused(source, f"{error.filename or source}: {reason}")
 
 
 @lru_cache(8)
 def _module(dataset: str) -> ModuleType:
-    """Load a data set's module; looking for its file takes as long as reading a short sound."""
+    """Load a data set's module, once: looking for its file takes as long as a short sound."""
     return registry.load("dataset", dataset)
 
 
@@ -94,8 +94,12 @@ def _sound(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
 
 
 def _check_heard(source: str, used: Array, data: Array, samples: int) -> None:
-    """Raise DataError where nothing is left to be heard in the samples that are not padding."""
+    """Raise DataError if the samples before the padding are silent.
+
+    used: (channels, padded samples). data: the same, or (padded samples,) mixed to mono.
+    """
     heard = data[..., :samples]
+    # channels of opposite sign are loud each, and silence in their mean
     if data.ndim == 1 and len(used) > 1:
         power, mixed = float(np.square(used).mean()), float(np.square(data).mean())
         if mixed < CANCELLED * power:
@@ -103,6 +107,7 @@ def _check_heard(source: str, used: Array, data: Array, samples: int) -> None:
                 f"{source}: its {len(used)} channels cancel each other out: their mean is silence",
                 "invert one of them, or keep one",
             )
+    # a constant level is silence too: a microphone's offset
     if not heard.size or (heard == heard[..., :1]).all():
         raise DataError(
             f"{source}: silent in all of the {samples} samples that are used",
@@ -124,7 +129,7 @@ def _picture(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
 
 
 def _is_of_one_colour(data: Array) -> bool:
-    """Say whether all pixels (..., C) are equal; a few at a time, for pictures are large."""
+    """Check whether all pixels of (..., C) are equal, PIXELS at a time to bound the memory."""
     pixels = data.reshape(-1, data.shape[-1])
     pieces = range(0, len(pixels), PIXELS)
     return all((pixels[start : start + PIXELS] == pixels[0]).all() for start in pieces)
@@ -132,9 +137,9 @@ def _is_of_one_colour(data: Array) -> bool:
 
 def _events(dataset: ModuleType, reading: Reading, source: str) -> Decoded:
     read = dataset.events if reading.reads == "events" else dataset.spikes
-    found: Events = read(reading.raw, source)
-    content = content_hash(found.t_us, found.x, found.y, found.p)
-    return Decoded(source, found, (found.height, found.width), content, 0)
+    events: Events = read(reading.raw, source)
+    content = content_hash(events.t_us, events.x, events.y, events.p)
+    return Decoded(source, events, (events.height, events.width), content, 0)
 
 
 READERS: dict[str, Callable[[ModuleType, Reading, str], Decoded]] = {
@@ -148,32 +153,33 @@ READERS: dict[str, Callable[[ModuleType, Reading, str], Decoded]] = {
 
 
 def content_hash(*arrays: Array) -> int:
-    """Hash what is used of a source: equal for equal values, whatever its name or wrapping.
+    """Return a 64-bit hash of decoded values, equal for equal values under any name or format.
 
-    CRC-32 and Adler-32 side by side: a sixth of SHA-256's time, and nobody is to be kept from
-    making two equal ones.
+    CRC-32 and Adler-32 side by side take a sixth of SHA-256's time. No one gains by two sources
+    with one hash, so it need not be cryptographic.
     """
     crc, adler = 0, 1
     for array in arrays:
         values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        # the shape too: transposed or reshaped values are another input
         for part in (str(array.shape).encode(), values.data):
             crc, adler = zlib.crc32(part, crc), zlib.adler32(part, adler)
     return crc << 32 | adler
 
 
 def look_hash(image: Array) -> int:
-    """Hash how an image looks: its difference hash, 64 bits, equal for a rescaled or recoded copy.
+    """Return an image's 64-bit difference hash, equal for a rescaled or recoded copy.
 
-    image: (H, W, C) uint8. Bit by bit: is the grey level of the left one of two neighbours above
-    the right one, on an 8 x 9 grid of block means? An image of one level gives 0: no look.
-    Source: N. Krawetz, "Kind of Like That", 2013 (dHash).
+    image: (H, W, C) uint8. On an 8 x 9 grid of block means of the grey level, a bit is 1 where a
+    block is brighter than its right neighbour. An image of one grey level gives 0, which stands for
+    no hash. Source: N. Krawetz, "Kind of Like That", 2013 (dHash).
     """
     height, width = image.shape[:2]
     rows = np.linspace(0, height, 9).astype(int)[:-1]
     columns = np.linspace(0, width, 10).astype(int)[:-1]
     heights = np.maximum(np.diff(np.append(rows, height)), 1)
     widths = np.maximum(np.diff(np.append(columns, width)), 1)
-    # a row of blocks at a time: the grey levels take eight times the picture's bytes
+    # a row of blocks at a time: grey levels in float64 take eight times the bytes of a channel
     totals = np.stack(
         [
             np.add.reduceat(image[top : top + tall].mean(2), [0], axis=0)[0]

@@ -1,8 +1,9 @@
 """Decode many sources in their order, in several threads; memory is bounded.
 
-Threads, not processes: libsndfile, FFmpeg, Pillow, zlib and NumPy let go of the interpreter's lock
-while they work, and what they decode need not be sent anywhere. On 2 cores, for 4 s of 44.1 kHz
-stereo, two threads decoded 1.9 times as many clips a second as one, two processes 0.7 times.
+Threads, not processes: libsndfile, FFmpeg, Pillow, zlib and NumPy release the interpreter's lock
+while they work, and decoded arrays need not be sent between processes. On 2 cores, for 4 s of
+44.1 kHz stereo, two threads decoded 1.9 times as many clips a second as one thread, two processes
+0.7 times.
 """
 
 import os
@@ -16,13 +17,13 @@ import numpy as np
 
 from pipelines.cache.source_reader import Decoded, Reading, Refused, decode
 
-AHEAD = 32  # sources a thread may be ahead of the one that writes
+AHEAD = 32  # sources in work or decoded, for each thread
 BYTES_AHEAD = 1 << 28  # decoded and not yet taken, of all threads together
 MOST_WORKERS = 8
 
 
 def worker_count(asked: int | None) -> int:
-    """Return how many threads to use: what was asked for, else one a core."""
+    """Return the number of threads: as asked, else one a core, at most MOST_WORKERS."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if asked is None else asked
 
 
@@ -31,8 +32,8 @@ def decode_all(
 ) -> Iterator[Decoded | Refused]:
     """Decode every source, in order.
 
-    At most AHEAD * workers sources and, but for those being decoded, BYTES_AHEAD bytes of them are
-    in memory. workers: 0 decodes in this thread.
+    At most AHEAD * workers sources are in memory, and of those already decoded at most BYTES_AHEAD
+    bytes. workers: 0 decodes in this thread.
     """
     if workers == 0:
         for source in sources:
@@ -44,15 +45,16 @@ def decode_all(
 
     def work(number: int, source: str) -> Decoded | Refused:
         room.wait(number)
-        found = decode(reading, source)
-        room.add(_bytes(found))
-        return found
+        decoded = decode(reading, source)
+        room.add(_bytes(decoded))
+        return decoded
 
     def next_one() -> Decoded | Refused:
+        # before the wait: the threads ahead may have filled the room that this source needs
         room.let_in()
-        found = waiting.popleft().result()
-        room.add(-_bytes(found))
-        return found
+        decoded = waiting.popleft().result()
+        room.add(-_bytes(decoded))
+        return decoded
 
     try:
         for number, source in enumerate(sources):
@@ -61,13 +63,13 @@ def decode_all(
                 yield next_one()
         while waiting:
             yield next_one()
-    finally:
+    finally:  # also where the caller stops early: no thread may wait for room for ever
         room.close()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Room:
-    """Bytes that lie decoded; a thread waits for room, unless its source is the next one due."""
+    """Bound on the decoded bytes. A thread waits for room, unless its source is the next due."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -76,32 +78,32 @@ class _Room:
         self._is_closed = False
 
     def wait(self, number: int) -> None:
-        """Return when there is room for another source, or this one is waited for."""
+        """Wait until there is room for another source, or source `number` is due."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._bytes < BYTES_AHEAD or number <= self._due or self._is_closed
             )
 
     def add(self, count: int) -> None:
-        """Count bytes that have come, or gone."""
+        """Add decoded bytes; a negative count for bytes that were taken."""
         with self._changed:
             self._bytes += count
             self._changed.notify_all()
 
     def let_in(self) -> None:
-        """Say that the next source is waited for."""
+        """Let the next source in, whether there is room or not."""
         with self._changed:
             self._due += 1
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let all go on that wait."""
+        """Let every waiting thread go on."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
 
-def _bytes(found: Any) -> int:
-    data = getattr(found, "data", None)
+def _bytes(decoded: Any) -> int:
+    data = getattr(decoded, "data", None)
     columns = data if isinstance(data, tuple) else (data,)
     return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
