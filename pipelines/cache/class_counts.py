@@ -16,7 +16,7 @@ SHOWN = 20
 WIDTH = 80
 STAMP = 20  # characters that a reporter may put before a line
 
-ClassRow = dict[str, Any]  # the class's name, and its number of clips in each split
+Row = dict[str, Any]  # the name of a class, and its number of clips in each split
 
 
 def usable(clips: Sequence[Clip], caches: Mapping[str, CachePlan]) -> list[Clip]:
@@ -29,7 +29,7 @@ def usable(clips: Sequence[Clip], caches: Mapping[str, CachePlan]) -> list[Clip]
     ]
 
 
-def of_plan(plan: DataPlan) -> list[ClassRow]:
+def of_plan(plan: DataPlan) -> list[Row]:
     """Count what was prepared: a row a class, in the order of the labels.
 
     Raises DataError if training has no clip of a class: a network cannot have learned it.
@@ -37,10 +37,10 @@ def of_plan(plan: DataPlan) -> list[ClassRow]:
     return of_clips(usable(clips_of(plan), plan.caches), plan.manifest.classes)
 
 
-def of_clips(clips: Sequence[Clip], classes: Sequence[str]) -> list[ClassRow]:
+def of_clips(clips: Sequence[Clip], classes: Sequence[str]) -> list[Row]:
     """Count clips by class and split; see of_plan."""
     counts = Counter((clip.label, clip.split) for clip in clips)
-    rows: list[ClassRow] = [
+    rows: list[Row] = [
         {"class": name, **{split: counts[label, split] for split in SPLITS}}
         for label, name in enumerate(classes)
     ]
@@ -62,7 +62,7 @@ def remarks(plan: DataPlan) -> list[str]:
     return clips_receipt(plan.clips).remarks
 
 
-def lines(rows: Sequence[ClassRow]) -> list[str]:
+def lines(rows: Sequence[Row]) -> list[str]:
     """Return the counts as lines of a table that fits 80 columns behind a time stamp.
 
     Of more than SHOWN classes those with the fewest clips are listed, where faults are likeliest.

@@ -1,7 +1,7 @@
-"""Counts of right and wrong answers, and how far they can be trusted.
+"""Accuracy, confusion, confidence intervals and tests, from predictions.
 
-Accuracies are fractions in 0..1. What is undefined (the recall of a class without samples) is
-None, so that every result is valid JSON.
+Accuracies are fractions in 0..1. An undefined value, such as the recall of a class without samples,
+is None and not NaN, so that every result is valid JSON.
 """
 
 import math
@@ -32,7 +32,7 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     centre = p + z * z / (2 * n)
     half_width = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    # The ends are exact in theory and off by one rounding in floating point.
+    # with no hit, or no miss, the end is exactly 0 or 1, which rounding may miss
     low = 0.0 if successes == 0 else (centre - half_width) / scale
     high = 1.0 if successes == n else (centre + half_width) / scale
     return low, high
@@ -50,6 +50,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     )
     if len(true) != len(predicted):
         raise ValueError(f"{len(true)} labels but {len(predicted)} predictions")
+    # cell (true, predicted) of the matrix has the number true * classes + predicted
     counts = np.bincount(true * classes + predicted, minlength=classes * classes)
     return counts.astype(np.int64).reshape(classes, classes)
 
@@ -82,7 +83,7 @@ def per_class(confusion: ArrayLike, names: Sequence[str]) -> list[dict[str, Any]
 def summary(
     labels: ArrayLike, predictions: ArrayLike, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Gather what eval.json says about one test set, in plain JSON types.
+    """Return the figures of one test set that eval.json holds, in plain JSON types.
 
     labels, predictions: (N,) integers. Balanced accuracy is the mean recall over the classes that
     have samples. Raises ValueError where there is no sample, and as confusion_matrix does.
@@ -104,7 +105,7 @@ def summary(
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean and the sample standard deviation (n - 1), which is None for one value.
+    """Return the mean and the sample standard deviation (n - 1), None for a single value.
 
     Raises ValueError for no value or one that is not finite.
     """

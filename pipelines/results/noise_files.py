@@ -1,4 +1,4 @@
-"""Names of result files."""
+"""Names of the files of noise sweeps."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ from pipelines.recipe.noise import EventNoise, Noise, SnrRange
 
 
 def noise_result(noise: Noise | EventNoise) -> str:
-    """Return the stem of a sweep's files: noise-<modality>, and what differs from the defaults.
+    """Return the stem of a sweep's files: noise-<modality>, and the settings that are no defaults.
 
-    No two sweeps have one name: noise-audio_0to30by10dB_seed3-batch-power, noise-both_10dB; of
-    events event-noise-both_drop_0to0.9by0.1, event-noise-visual_rate_5_seed3.
+    Sweeps with different settings have different names, such as noise-both_10dB,
+    noise-audio_0to30by10dB_seed3-batch-power, and for events event-noise-visual_rate_5_seed3.
     """
     if isinstance(noise, EventNoise):
         return _event_noise_result(noise)
     snr, stem = noise.snr_db, f"noise-{noise.modality}"
     if snr.start == snr.stop:
-        stem += f"_{snr.start:.9g}dB"
+        stem += f"_{snr.start:.9g}dB"  # 9 digits: 0.1 + 0.2 is written 0.3
     elif snr != SnrRange():
         stem += f"_{snr.start:.9g}to{snr.stop:.9g}by{snr.step:.9g}dB"
     if noise.seed:

@@ -1,9 +1,9 @@
-"""The files that a run's stages leave, sealed and chained, checked before anyone believes them.
+"""Publish and read the JSON files of a run, which are sealed and chained.
 
-Each is sealed and names the seals of those it was made with: trained.json that of env.json, every
-result that of trained.json. Reading one checks the whole chain, and whether its numbers follow
-from the predictions in it. A run is of one age, so in a sealed run a file without a seal is
-refused.
+Each file holds its own seal and the seals of the files it was made with: trained.json that of
+env.json, every result that of trained.json. Reading a file checks the whole chain, and whether its
+figures follow from its predictions. All files of a run are sealed or, from earlier versions, none:
+a mixture is refused, for removing a seal must not hide an edit.
 """
 
 from collections.abc import Mapping
@@ -19,36 +19,38 @@ from pipelines.results.schemas import Environment, ResultFile, Trained
 
 
 def publish(path: Path, kind: type[ResultFile], content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a file of a run, sealed, with the seals of what it was made with; returns it so."""
+    """Publish a file of a run with its seal and those it was made with; returns what is written."""
     made_with = {name: seal.of(store.read_json(path.parent / name)) for name in kind.MADE_WITH}
     return seal.publish(path, {**content, "made_with": made_with})
 
 
 def read(path: Path, kind: type[ResultFile]) -> dict[str, Any]:
-    """Return what a result file says, as it is written.
+    """Return the content of a result file, checked.
 
-    Raises DataError in one line if it is missing, damaged, does not say what its kind must, says
-    what does not follow from its own predictions, or was made with other files than lie beside it.
+    Raises DataError, in one line, if the file is missing or damaged, does not fit its schema, holds
+    a figure that does not follow from its predictions, or was made with other files than those
+    beside it.
     """
     content = seal.read(path, kind.AGAIN)
     try:
         kind.model_validate(content)
     except ValidationError as error:
         fault = error.errors()[0]
-        said = " ".join([".".join(map(str, fault["loc"])), *plain_words(fault)]).strip()
-        raise DataError(f"{path} is not readable: {said}", kind.AGAIN) from None
-    if fault_text := kind.faults(content) or _chain_fault(path, kind, content):
-        raise DataError(f"{path} is not what avsnn wrote: {fault_text}", kind.AGAIN)
+        fault_text = " ".join([".".join(map(str, fault["loc"])), *plain_words(fault)]).strip()
+        raise DataError(f"{path} is not readable: {fault_text}", kind.AGAIN) from None
+    if contradiction := kind.faults(content) or _chain_fault(path, kind, content):
+        raise DataError(f"{path} is not what avsnn wrote: {contradiction}", kind.AGAIN)
     return content
 
 
 def _chain_fault(path: Path, kind: type[ResultFile], content: dict[str, Any]) -> str:
-    """Say which of the files that a content was made with is another now; "" if none is."""
+    """Return which of the files that a content was made with has changed since; "" if none has."""
     sealed = seal.SEAL in content
     for name in kind.MADE_WITH:
         beside = (path.parent / name).resolve()
-        if not sealed and not beside.exists():
+        if not sealed and not beside.exists():  # a run of an earlier version
             continue
+        # read checks that file's own chain: trained.json leads on to env.json
         earlier = read(beside, KINDS[beside.name])
         if (seal.SEAL in earlier) != sealed:
             return f"it or {beside.name} was edited"
@@ -61,7 +63,7 @@ def _chain_fault(path: Path, kind: type[ResultFile], content: dict[str, Any]) ->
 
 def _environment_fault(path: Path, content: dict[str, Any]) -> str:
     run, recipe = path.parent, path.parent / "recipe.yaml"
-    # a copy elsewhere may be called what its owner likes; under runs/ the name is the key
+    # under runs/ the name is the key; a copy elsewhere may have any name
     if run.parent == store.home() / "runs" and content.get("run") != run.name:
         return f"it is the run {content.get('run')}'s"
     if recipe.exists() and store.sha256(recipe) != content.get("recipe_sha256"):

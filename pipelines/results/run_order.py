@@ -1,4 +1,4 @@
-"""In which order runs were trained: a number that each takes from those before it, no clock."""
+"""The order in which runs were trained: numbers, for a machine's clock may be set back."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from pipelines.errors import DataError
 
 
 def trained() -> list[Path]:
-    """List the folders of the home's trained runs, the one trained last at the end.
+    """List the folders of the trained runs in the order of their training.
 
-    Runs of versions that wrote no number come first, by the time of their file.
+    Runs of versions that wrote no number come first, by the time of trained.json.
     """
     files = [(_number(path), path) for path in _files()]
-    return [path.parent for _, path in sorted(files, key=lambda one: (one[0], _time(one[1])))]
+    return [path.parent for _, path in sorted(files, key=lambda file: (file[0], _time(file[1])))]
 
 
 def following() -> int:
-    """Return the number of the run that is trained next: one above all that are there."""
+    """Return the number of the next trained run: one above the highest so far."""
     return max(map(_number, _files()), default=0) + 1
 
 
@@ -25,16 +25,16 @@ def _files() -> list[Path]:
 
 
 def _number(path: Path) -> int:
-    """Return the number of a run; 0 where none is readable, which whoever uses the run is told."""
+    """Return the number of a run; 0 if there is none or it is not readable."""
     try:
-        found = store.read_json(path)["order"]
+        order = store.read_json(path)["order"]
     except (DataError, KeyError, TypeError):
-        return 0
-    return found if isinstance(found, int) else 0
+        return 0  # no error here: one damaged run must not keep the others from being listed
+    return order if isinstance(order, int) else 0
 
 
 def _time(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except OSError:  # removed meanwhile
+    except OSError:  # removed since it was listed
         return 0.0

@@ -1,37 +1,38 @@
-"""What each result file of a run must hold, and which of its figures follow from the others.
+"""Schemas of the JSON files that the stages of a run write.
 
-What is listed here is what is read again; a file may hold more. What older files lack has a
-default.
+Listed is what is read again; a file may hold more. A field that files of earlier versions lack has
+a default. `consistency` is imported only where a figure is computed again: it imports NumPy, which
+would slow every listing of runs.
 """
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
-# JSON has integers that no float can hold: what is computed with must fit one
+# JSON may hold integers that no float can: in arithmetic they would raise OverflowError
 Finite = Annotated[float, Field(ge=-1e300, le=1e300, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):
+    # strict: pydantic would else read "0.5" as a number, and true as 1
     model_config = ConfigDict(extra="allow", strict=True)
 
 
 class ResultFile(_Part):
-    """A file of a run: what makes it again, and the files beside it whose seals it names."""
+    """A file of a run, with the command that makes it again and the files that it was made with."""
 
-    AGAIN: ClassVar[str]  # what makes it again
-    MADE_WITH: ClassVar[tuple[str, ...]] = ("trained.json",)  # beside it, or one folder up
+    AGAIN: ClassVar[str]  # the hint of every error about the file
+    MADE_WITH: ClassVar[tuple[str, ...]] = ("trained.json",)  # paths from its folder
 
     made_with: dict[str, Sha256] = {}
 
     @classmethod
     def faults(cls, _content: dict[str, Any]) -> str:
-        """Say what in a valid content contradicts the rest of it; "" if nothing does."""
+        """Return what in a valid content contradicts the rest of it; "" if nothing does."""
         return ""
 
 
@@ -48,20 +49,20 @@ class Environment(ResultFile):
     cache_contents: list[Sha256] | None = None
     versions: dict[str, Any] = {}
     machine: dict[str, Any] = {}
-    code: dict[str, str] | None = None  # hashes by file; runs of before have none
-    classes: list[str] | None = None  # in the order of their labels; runs of before have none
+    code: dict[str, str] | None = None  # hash by file; None in runs of earlier versions
+    classes: list[str] | None = None  # by label; None in runs of earlier versions
 
 
 class _Selected(_Part):
     epoch: Count
 
 
-class _Begun(_Part):
+class _StartedFrom(_Part):
     run: str
 
 
 class Trained(ResultFile):
-    """trained.json: which weights were selected, and where training began."""
+    """trained.json: which weights were selected, and from which runs training started."""
 
     AGAIN = "avsnn train RECIPE --fresh"
     MADE_WITH = ("env.json",)
@@ -69,9 +70,9 @@ class Trained(ResultFile):
     metrics_sha256: Sha256 | None = None
     rule: str
     sha256: Sha256
-    start_from: list[_Begun] = []
+    start_from: list[_StartedFrom] = []
     parameters: Count | None = None
-    order: Count | None = None  # rises from run to run; runs of before have none
+    order: Count | None = None  # rises from run to run; None in runs of earlier versions
 
 
 class _ClassRow(_Part):
@@ -89,7 +90,7 @@ class _Directions(_Part):
 
 
 class Evaluation(ResultFile):
-    """eval.json: what the test set said."""
+    """eval.json: predictions on the test set, and the figures that follow from them."""
 
     AGAIN = "avsnn evaluate RUN --force"
     dataset: str
@@ -110,58 +111,13 @@ class Evaluation(ResultFile):
 
     @classmethod
     def faults(cls, content: dict[str, Any]) -> str:
-        """Work the figures out again from labels, predictions and azimuths."""
-        from pipelines.results.metrics import summary
+        """Compare the figures with those of its labels, predictions and azimuths."""
+        from pipelines.results.consistency import evaluation_fault
 
-        labels, predictions = content["labels"], content["predictions"]
-        if labels.keys() != predictions.keys():
-            return "labels and predictions are of different clips"
-        names = [row["class"] for row in content["per_class"]]
-        try:
-            figures = summary(list(labels.values()), [predictions[clip] for clip in labels], names)
-        except ValueError as error:
-            return f"its predictions are not readable: {error}"
-        for name, value in figures.items():
-            if name in content and not _same(content[name], value):
-                return f"{name} does not follow from its predictions"
-        return _direction_faults(content)
+        return evaluation_fault(content)
 
 
-def _same(written: Any, value: Any) -> bool:
-    """Compare figures to the last digits, which libraries may round in their own ways."""
-    if isinstance(value, dict):
-        return isinstance(written, dict) and all(
-            key in written and _same(written[key], value[key]) for key in value
-        )
-    if isinstance(value, list | tuple):
-        return (
-            isinstance(written, list)
-            and len(written) == len(value)
-            and all(map(_same, written, value))
-        )
-    if isinstance(value, float) and isinstance(written, int | float):
-        return value - 1e-9 <= written <= value + 1e-9
-    return bool(written == value)
-
-
-def _direction_faults(content: dict[str, Any]) -> str:
-    shares, given, true = (content.get(k) for k in ("doa", "azimuths_deg", "true_azimuths_deg"))
-    if not (shares and given and true):
-        return ""
-    if given.keys() != true.keys() or given.keys() != content["labels"].keys():
-        return "its azimuths are of other clips"
-    errors = [abs((given[clip] - true[clip] + 180) % 360 - 180) for clip in given]
-    figures = {
-        "n": len(errors),
-        "mae_deg": sum(errors) / len(errors),
-        "below_2_5_deg": sum(error < 2.5 for error in errors) / len(errors),
-        "up_to_5_deg": sum(error <= 5 for error in errors) / len(errors),
-    }
-    wrong = [name for name, value in figures.items() if not _same(shares[name], value)]
-    return f"doa.{wrong[0]} does not follow from its azimuths" if wrong else ""
-
-
-class _Noise(_Part):
+class _NoiseSection(_Part):
     modality: Literal["audio", "visual", "both"]
     power: Literal["sample", "batch"]
     seed: Count
@@ -178,7 +134,7 @@ class _Accuracy(_Part):
     doa_up_to_5_deg: Share = 0.0
 
 
-class _Point(_Accuracy):
+class _SnrAccuracy(_Accuracy):
     snr_db: Finite | None
 
 
@@ -186,30 +142,31 @@ class NoiseSweep(ResultFile):
     """noise-….json: accuracy at each level."""
 
     AGAIN = "avsnn noise-eval RUN --force"
-    noise: _Noise
+    noise: _NoiseSection
     noisy_inputs: list[str]
-    points: Annotated[list[_Point], Field(min_length=1)]
+    points: Annotated[list[_SnrAccuracy], Field(min_length=1)]
     n: Annotated[Count, Field(ge=1)] | None = None
 
     @classmethod
     def faults(cls, content: dict[str, Any]) -> str:
-        """Hold the levels to those asked for, and each accuracy and interval to its count."""
+        """Compare the levels with the noise section, each accuracy and interval with its count."""
         from pipelines.recipe.noise import Noise
+        from pipelines.results.consistency import sweep_fault
 
         try:
-            asked = Noise.model_validate_json(json.dumps(content["noise"])).snr_db.levels()
-        except (ValueError, RecursionError):
+            levels = Noise.model_validate_json(json.dumps(content["noise"])).snr_db.levels()
+        except (ValueError, RecursionError):  # a hostile file nests without end
             return "noise is not a sweep that can be asked for"
-        return _point_faults(content, "snr_db", asked, " dB")
+        return sweep_fault(content, "snr_db", levels, " dB")
 
 
-class _EventNoise(_Part):
+class _EventNoiseSection(_Part):
     kind: Literal["drop", "rate"]
     modality: Literal["audio", "visual", "both"]
     seed: Count
 
 
-class _EventPoint(_Accuracy):
+class _EventLevelAccuracy(_Accuracy):
     level: Annotated[Finite, Field(ge=0)] | None
 
 
@@ -217,42 +174,23 @@ class EventNoiseSweep(ResultFile):
     """event-noise-….json: accuracy at each level of noise on events."""
 
     AGAIN = "avsnn noise-eval RUN --event-noise KIND:START:STOP:STEP --force"
-    noise: _EventNoise
+    noise: _EventNoiseSection
     unit: str
     noisy_inputs: list[str]
-    points: Annotated[list[_EventPoint], Field(min_length=1)]
+    points: Annotated[list[_EventLevelAccuracy], Field(min_length=1)]
     n: Annotated[Count, Field(ge=1)]
 
     @classmethod
     def faults(cls, content: dict[str, Any]) -> str:
-        """Hold the levels to those asked for, and each accuracy and interval to its count."""
+        """Compare the levels with the noise section, each accuracy and interval with its count."""
         from pipelines.recipe.noise import EventNoise
+        from pipelines.results.consistency import sweep_fault
 
         try:
-            noise = EventNoise.model_validate_json(json.dumps(content["noise"]))
-        except (ValueError, RecursionError):
+            levels = EventNoise.model_validate_json(json.dumps(content["noise"])).levels()
+        except (ValueError, RecursionError):  # a hostile file nests without end
             return "noise is not a sweep that can be asked for"
-        return _point_faults(content, "level", noise.levels(), "")
-
-
-def _point_faults(content: dict[str, Any], name: str, asked: Sequence[float], unit: str) -> str:
-    """Report what in a sweep's points contradicts the levels asked for or their own counts."""
-    from pipelines.results.metrics import wilson_interval
-
-    points, n = content["points"], content.get("n")
-    if [point[name] for point in points] != [None, *asked]:
-        return "its levels are not those that were asked for"
-    for point in points:
-        correct = point.get("correct")
-        if n is None or correct is None:
-            continue
-        if not 0 <= correct <= n:
-            return "a count of right answers is larger than n"
-        figures = (correct / n, *wilson_interval(correct, n))
-        written = (point["accuracy"], point["wilson_low"], point["wilson_high"])
-        if not _same(list(written), list(figures)):
-            return f"the point at {point[name]}{unit} does not follow from its count"
-    return ""
+        return sweep_fault(content, "level", levels, "")
 
 
 class _Priced(_Part):
@@ -269,11 +207,11 @@ class _Layer(_Priced):
 
 
 class Energy(ResultFile):
-    """energy.json: operations, and what they would cost."""
+    """energy.json: operations by layer, and the energy that they would take."""
 
     AGAIN = "avsnn energy RUN --force"
     n: Count
-    asked: Count | None = None  # for how many clips; there may be fewer
+    asked: Count | None = None  # number of clips asked for; n may be smaller
     seed: int
     label: str
     layers: list[_Layer]
@@ -283,7 +221,7 @@ class Energy(ResultFile):
 
 
 class Explanation(ResultFile):
-    """explained/distances.json: how far apart the classes lie, and what was drawn."""
+    """explained/distances.json: distances within and between classes, and the files drawn."""
 
     AGAIN = "avsnn explain RUN --force"
     MADE_WITH = ("../trained.json",)
