@@ -10,7 +10,7 @@ from pipelines import registry
 from pipelines.cache import class_counts
 from pipelines.download import acquire
 from pipelines.download import manifest as manifests
-from pipelines.download.acquire import Fault
+from pipelines.download.acquire import Discrepancy
 from pipelines.download.manifest import DatasetManifest
 from pipelines.errors import AvsnnError, DataError, RecipeError, UsageError
 from pipelines.plan import plan
@@ -24,7 +24,7 @@ SHOWN_FAULTS = 20
 class FaultsFoundError(DataError):
     """`--check` found faults; found: all of them, for --json, while the message names the first."""
 
-    def __init__(self, faults: Sequence[Fault], found: dict[str, Any], hint: str) -> None:
+    def __init__(self, faults: Sequence[Discrepancy], found: dict[str, Any], hint: str) -> None:
         lines = [str(fault) for fault in faults[:SHOWN_FAULTS]]
         if len(faults) > len(lines):
             counts = (f"{len(found[kind])} {kind}" for kind in ("missing", "changed", "extra"))

@@ -1,4 +1,4 @@
-"""The machine: which device, how many threads, how memory is asked for."""
+"""The machine: its device, its threads, its memory and what it reports when memory runs out."""
 
 import ctypes
 import errno
@@ -15,11 +15,15 @@ from pipelines.errors import MachineError
 if TYPE_CHECKING:
     import torch
 
-# how torch says on the CPU that there is no memory, and Python that no thread can be started
-NO_MEMORY = ("DefaultCPUAllocator", "can't allocate memory", "can't start new thread",
-             "Cannot allocate memory")  # fmt: skip
-# all that oneDNN says where memory for a kernel is lacking; one that it does not have is "could not
-# create a primitive descriptor"
+# texts of torch on the CPU where memory is lacking, and of Python where no thread can be started
+NO_MEMORY = (
+    "DefaultCPUAllocator",
+    "can't allocate memory",
+    "can't start new thread",
+    "Cannot allocate memory",
+)
+# oneDNN's whole text where memory for a kernel is lacking; a kernel that it does not have is "could
+# not create a primitive descriptor", so a part of the text would match both
 NO_KERNEL = "could not create a primitive"
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -27,7 +31,7 @@ M_MMAP_THRESHOLD = -3
 
 @cache
 def keep_large_blocks() -> bool:
-    """Tell glibc to keep freed blocks; returns whether it took it.
+    """Make glibc keep freed blocks; return whether it does.
 
     By default glibc maps every tensor over 32 MiB afresh and the kernel zeroes each page again: a
     training step on the CPU took up to 1.6 times as long (benchmarks/step.py measures it).
@@ -43,13 +47,15 @@ def keep_large_blocks() -> bool:
         return False  # musl and others have no mallopt
 
 
-def choose(name: str = "auto", *, threads: int | None = None, deterministic: bool = True
-           ) -> "torch.device":  # fmt: skip
-    """Set the process up for a device and return it: "auto", "cpu", "cuda" or "cuda:N".
+def choose(
+    name: str = "auto", *, threads: int | None = None, deterministic: bool = True
+) -> "torch.device":
+    """Return the device "auto", "cpu", "cuda" or "cuda:N", and set the process up for it.
 
-    Raises MachineError where the device is not there.
+    Raises MachineError for a device that this machine does not have.
     """
-    # cuBLAS reads it when it starts; without it deterministic matmuls are refused on CUDA
+    # before torch is imported: cuBLAS reads it when it starts, and without it torch refuses
+    # deterministic matrix products on CUDA
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
@@ -57,6 +63,7 @@ def choose(name: str = "auto", *, threads: int | None = None, deterministic: boo
     if threads is not None:
         torch.set_num_threads(threads)
     if deterministic:
+        # benchmark times several algorithms and may choose another one in the next run
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
     if name == "auto":
@@ -76,7 +83,7 @@ def choose(name: str = "auto", *, threads: int | None = None, deterministic: boo
 
 
 def fast_bfloat16(device: "torch.device") -> bool:
-    """Say whether bfloat16 is faster than float32 here: by hardware, on CPU and CUDA."""
+    """Return whether the hardware, CPU or CUDA, computes bfloat16 faster than float32."""
     import torch
 
     if device.type == "cuda":
@@ -85,7 +92,7 @@ def fast_bfloat16(device: "torch.device") -> bool:
 
 
 def free_bytes(device: "torch.device") -> int:
-    """Return the memory that is free on the device (on the CPU: available to this process)."""
+    """Return the bytes that are free on the device (on the CPU: available to this process)."""
     import torch
 
     if device.type == "cuda":
@@ -94,11 +101,11 @@ def free_bytes(device: "torch.device") -> int:
         for line in file:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    return 1 << 32
+    return 1 << 32  # a kernel before 3.14 has no such line
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error is want of memory: Python's, torch's on any device, the system's."""
+    """Return whether an error of Python, of torch or of the system means that memory ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError):
@@ -110,7 +117,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_errors(what: str, hint: str) -> Iterator[None]:
-    """Raise MachineError "out of memory <what>" in place of what memory that is short raises."""
+    """Raise MachineError "out of memory <what>" in place of any error of memory that ran out."""
     try:
         yield
     except Exception as error:
@@ -143,6 +150,7 @@ def _processor() -> str:
                     return line.split(":", 1)[1].strip()
     except OSError:
         pass
+    # only Linux has the file, and on ARM it seldom names a model
     import platform
 
     return platform.processor() or platform.machine()

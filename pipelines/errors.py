@@ -1,11 +1,11 @@
-"""The errors that a user can cause or mend, each with its exit code.
+"""The errors that a user can cause or repair, each with its exit code.
 
-Anything else that escapes is a bug of ours and exits with 1.
+Any other exception that escapes is a bug of avsnn and exits with 1.
 """
 
 
 class AvsnnError(Exception):
-    """A failure that one line and one hint explain.
+    """An error that one line and one hint explain.
 
     message: what went wrong and where. hint: what to do about it, often a command.
     """
@@ -37,24 +37,24 @@ class DataError(AvsnnError):
 
 
 class MachineError(AvsnnError):
-    """The machine cannot do it: device, disk, libraries."""
+    """The machine does not suffice: its device, memory, disk or libraries."""
 
     exit_code = 5
 
 
 class LockedError(AvsnnError):
-    """Another process works on the same artefact."""
+    """Another process holds the lock of the same artefact."""
 
     exit_code = 6
 
 
 class DivergedError(AvsnnError):
-    """The loss of a training is no longer finite: the settings, not the program, are at fault."""
+    """The loss of a training is no longer finite, because of its settings."""
 
     exit_code = 7
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived and the state has been saved; like KeyboardInterrupt, not an Exception."""
+    """SIGTERM arrived and the state is saved; like KeyboardInterrupt, not an Exception."""
 
-    exit_code = 143
+    exit_code = 143  # 128 + 15, as a shell reports a process that SIGTERM ended

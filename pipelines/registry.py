@@ -1,7 +1,7 @@
-"""What there is: a dataset, feature, model or recipe is registered by its file being there.
+"""The data sets, features, models and recipes: each is registered by its file being there.
 
-Names of datasets and models use hyphens, their files underscores; a feature is called as its file
-is, for its name stands in Python too. Listing reads only file names and docstrings, so that
+Names of data sets and models use hyphens, their files underscores; a feature has the name of its
+file, because its name stands in Python too. Listing reads only file names and docstrings, so that
 `avsnn ls` imports no torch.
 """
 
@@ -18,49 +18,52 @@ PACKAGES = {
     "feature": "pipelines.features",
     "model": "pipelines.models",
 }
-SHOWN = 20  # known names
+SHOWN_NAMES = 20
 
 
 def package_folder(kind: str) -> Path:
-    """Return the folder whose files are the things of this kind."""
+    """Return the folder that holds the modules of a kind, one file each."""
     return Path(__file__).parent.joinpath(*PACKAGES[kind].split(".")[1:])
 
 
 def names(kind: str) -> list[str]:
     """List the names of a kind ("dataset", "feature", "model"), sorted."""
     files = package_folder(kind).glob("*.py")
+    # a leading underscore: a file that modules of the kind share
     stems = sorted(file.stem for file in files if not file.stem.startswith("_"))
     return stems if kind == "feature" else sorted(stem.replace("_", "-") for stem in stems)
 
 
 def summary(kind: str, name: str) -> str:
     """Return the first line of a module's docstring, without importing it."""
+    # importing a model would import torch, and `avsnn ls` would take seconds
     source = (package_folder(kind) / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 
 def closest(name: str, known: list[str]) -> str:
-    """Return "did you mean …" for a misspelt name, or the known names, the first of many."""
+    """Return "did you mean …?" for a misspelt name, or else the first of the known names."""
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return f"known: {', '.join(known[:SHOWN])}{more}"
+    more = f" and {len(known) - SHOWN_NAMES} more" if len(known) > SHOWN_NAMES else ""
+    return f"known: {', '.join(known[:SHOWN_NAMES])}{more}"
 
 
 def module_name(kind: str, name: str) -> str:
-    """Return the name of the module that is the thing."""
+    """Return the full name of the module of a data set, feature or model."""
     return f"{PACKAGES[kind]}.{name.replace('-', '_')}"
 
 
 def load(kind: str, name: str) -> ModuleType:
-    """Import the module that is the thing. Raises UsageError with the nearest name."""
+    """Import a data set, feature or model. Raises UsageError with the nearest name."""
+    # before the import: a name from a recipe must not choose just any module
     if name not in names(kind):
         raise UsageError(f"no {kind} {name!r}", closest(name, names(kind)))
     return importlib.import_module(module_name(kind, name))
 
 
 def bundled(folder: str) -> Path:
-    """Find a YAML folder ("recipes", "data_manifests"): inside the wheel, else beside the code."""
+    """Return the folder "recipes" or "data_manifests": inside the wheel, else beside the code."""
     installed = Path(__file__).parent / "bundled" / folder
     return installed if installed.is_dir() else Path(__file__).parent.parent / folder

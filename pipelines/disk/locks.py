@@ -1,6 +1,6 @@
-"""Locks: one process works on an artefact, and who waits is told for whom and since when.
+"""Locks: one process at a time works on an artefact, and the others learn which and since when.
 
-The system frees a lock when its holder dies: a flock, never a file that a dead process leaves.
+They are flocks: the system frees one when its holder dies, which it cannot do for a lock file.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import filelock
 from pipelines.disk import temporary
 from pipelines.errors import LockedError, MachineError
 
-PATIENCE_S = 0.3  # a probe holds a lock for an instant, and refuses nobody who wants to work
+PATIENCE_S = 0.3  # `is_busy` holds a lock for an instant; that must not refuse a process its work
 LOOK_EVERY_S = 30.0
 NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 HOLDER = re.compile(
@@ -27,10 +27,11 @@ HOLDER = re.compile(
 
 @contextlib.contextmanager
 def hold(path: Path, *, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock of an artefact.
+    """Hold the lock of an artefact within the block.
 
-    waiting: queue behind another holder, after this was told so, and once more when that changes;
-    None raises LockedError at once. Raises MachineError where there are no locks.
+    waiting: called with one line when another process holds the lock, and again when the holder
+    changes; then this waits. None: do not wait. Raises LockedError if the lock is held and waiting
+    is None, MachineError where the file system has no locks.
     """
     file = _file(path)
     try:
@@ -40,12 +41,13 @@ def hold(path: Path, *, what: str, waiting: Callable[[str], None] | None = None)
     except OSError as error:
         raise _refused(file, error) from error
     try:
-        with contextlib.suppress(OSError):  # it says who; the lock does not need it
+        with contextlib.suppress(OSError):  # only for messages: the lock holds without it
             file.write_text(_this_process(), encoding="utf-8")
-        _look_again(path)
+        _refresh_listing(path)
         yield
     finally:
         with contextlib.suppress(OSError):
+            # emptied, not removed: a process that has opened the file would lock what no path names
             os.truncate(file, 0)
         held.release()
 
@@ -71,11 +73,12 @@ def _acquire(
                 f"{what} is being worked on by another process{holder(file)}",
                 "wait for it to finish, then run the same command again",
             ) from None
-    said = None
+    announced = None
     while True:
-        if (now := holder(file)) != said:
-            waiting(f"waiting for another process to finish {what}{now}")
-            said = now
+        # the holder may change while this waits: then the line is out of date
+        if (current := holder(file)) != announced:
+            waiting(f"waiting for another process to finish {what}{current}")
+            announced = current
         with contextlib.suppress(filelock.Timeout):
             held.acquire(timeout=LOOK_EVERY_S)
             return
@@ -92,8 +95,8 @@ def _refused(file: Path, error: OSError) -> MachineError:
     )
 
 
-def _look_again(path: Path) -> None:
-    """List the folders anew: a network file system may remember what was not there yet."""
+def _refresh_listing(path: Path) -> None:
+    """List the folders again: a network file system may remember that a new file is not there."""
     for folder in (path.parent, path):
         with contextlib.suppress(OSError):
             os.listdir(folder)  # noqa: PTH208 - all of it, at once
@@ -105,32 +108,35 @@ def _this_process() -> str:
 
 
 def holder(file: Path) -> str:
-    """Say who holds a lock: ": process 4242 on node7 since 2026-01-31 12:00:00"; "" if unknown."""
+    """Describe the holder: ": process 4242 on node7 since 2026-01-31 12:00:00"; "" if unknown."""
     try:
         with file.open("rb") as opened:
+            # bounded and matched whole: anyone may write to the file, and it goes to a terminal
             match = HOLDER.fullmatch(opened.read(200).decode())
     except (OSError, ValueError):
         return ""
     if match is None:
         return ""
-    said = f": process {match['pid']} on {match['host']} since {match['since']}"
+    text = f": process {match['pid']} on {match['host']} since {match['since']}"
     _, kernel, space = temporary.here()
+    # only here does the number name the same process
     if match["place"] == kernel + space and _is_stopped(int(match["pid"])):
-        said += f", which is stopped; kill -CONT {match['pid']} lets it go on"
-    return said
+        text += f", which is stopped; kill -CONT {match['pid']} lets it go on"
+    return text
 
 
 def _is_stopped(pid: int) -> bool:
-    """Say whether a process of this machine was stopped by a signal (proc(5), state T)."""
+    """Return whether a signal has stopped a process of this machine (proc(5), state T)."""
     try:
-        said = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return said.rpartition(")")[2].split()[:1] in (["T"], ["t"])
+    # the name in brackets may hold spaces and brackets itself: the state stands behind the last one
+    return status.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
 
 def is_busy(path: Path) -> bool:
-    """Say whether a process holds the artefact's lock, or nobody can tell."""
+    """Return whether a process holds the artefact's lock; True also where that is not known."""
     file = _file(path)
     if not file.exists():
         return False
@@ -144,13 +150,13 @@ def is_busy(path: Path) -> bool:
 
 
 def check(folder: Path) -> None:
-    """Raise MachineError if locks in a folder do not work: none, or two at once are let in."""
+    """Raise MachineError if a folder has no locks, or lets two processes hold one at once."""
     path = temporary.beside(folder / "locks")
     try:
         with hold(path, what="a probe"):
             if not is_busy(path):
                 raise MachineError(
-                    f"{folder}: a lock that is held lets a second one in",
+                    f"{folder}: two processes can hold the same lock at once",
                     "point AVSNN_HOME to a folder on a file system with locks",
                 )
     finally:

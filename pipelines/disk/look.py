@@ -1,8 +1,8 @@
-"""One look at the user's files: what many runs share is walked and hashed once.
+"""Results of walking and hashing the user's files, remembered while many runs share them.
 
-Outside of `one_look` each question is answered anew, so that a process that lives long sees what
-has changed since the stage before. Inside, as in a command or a sweep, the first answer stands;
-whoever reads the files then asks `anew` whether it still does.
+Outside of `one_look` every call walks the files again, so that a process that lives long notices
+what has changed since the stage before. Inside, as in a command or a sweep, the first result is
+kept; a stage that then reads the files compares it with a result of `anew`.
 """
 
 import contextlib
@@ -11,36 +11,38 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_seen: ContextVar[dict[Any, Any] | None] = ContextVar("seen", default=None)
+# a context variable, not a global one: threads and tests do not share their results
+_results: ContextVar[dict[Any, Any] | None] = ContextVar("results", default=None)
 
 
 @contextlib.contextmanager
 def one_look() -> Iterator[None]:
-    """Remember answers within this block; a block inside another shares its answers."""
-    token = _seen.set({} if (outer := _seen.get()) is None else outer)
+    """Remember results within this block; a block inside another shares its results."""
+    token = _results.set({} if (outer := _results.get()) is None else outer)
     try:
         yield
     finally:
-        _seen.reset(token)
+        _results.reset(token)
 
 
 @contextlib.contextmanager
 def anew() -> Iterator[None]:
-    """Answer from the disk within this block, once each, and leave what is remembered as it is."""
-    token = _seen.set({})
+    """Compute each result from the disk within this block, once; those of the outer block stay."""
+    token = _results.set({})
     try:
         yield
     finally:
-        _seen.reset(token)
+        _results.reset(token)
 
 
 def look(function: Callable[..., T], *arguments: Any, **more: Any) -> T:
-    """Return what a function says of the files that its arguments name."""
-    seen = _seen.get()
-    if seen is None:
+    """Return function(*arguments, **more), which reads files: the remembered result, if any."""
+    results = _results.get()
+    if results is None:
         return function(*arguments, **more)
+    # by name and repr: arguments such as settings and lists have no hash
     key = (function.__module__, function.__qualname__, repr((arguments, sorted(more.items()))))
-    if key not in seen:
-        seen[key] = function(*arguments, **more)
-    found: T = seen[key]
-    return found
+    if key not in results:
+        results[key] = function(*arguments, **more)
+    result: T = results[key]
+    return result

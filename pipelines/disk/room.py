@@ -1,4 +1,4 @@
-"""Room on the disk: what a file needs and what is free, said where the two do not fit."""
+"""Room on the disk: errors that name what a file needs and what is free."""
 
 import errno
 import io
@@ -12,11 +12,10 @@ from pipelines.errors import MachineError
 
 BLOCK = 512  # bytes, of st_blocks
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-HINT = "free some space, or point AVSNN_HOME to a larger disk; the same command goes on from here"
 
 
 class NoRoomError(OSError):
-    """A write that there is no room for. needed: the bytes of the whole file."""
+    """The disk has no room for a file. needed: the bytes of the whole file."""
 
     def __init__(self, number: int, needed: int) -> None:
         super().__init__(number, os.strerror(number))
@@ -24,25 +23,25 @@ class NoRoomError(OSError):
 
 
 def lacking(path: Path, half: Path, error: OSError) -> MachineError:
-    """Return the error of an artefact that there is no room for.
+    """Return the error of an artefact that the disk has no room for.
 
-    half: what is written of it, whose bytes count as free.
+    half: its part that is written; its bytes count as free, because it will be removed.
     """
-    written = [f.stat() for f in (half, *half.rglob("*")) if f.is_file()]
-    needed = f"more than {sum(found.st_size for found in written)}"
+    sizes = [f.stat() for f in (half, *half.rglob("*")) if f.is_file()]
+    needed = f"more than {sum(size.st_size for size in sizes)}"
     if isinstance(error, NoRoomError):
         needed = str(error.needed)
-    free = shutil.disk_usage(path.parent).free + sum(found.st_blocks * BLOCK for found in written)
+    free = shutil.disk_usage(path.parent).free + sum(size.st_blocks * BLOCK for size in sizes)
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     most = "" if limit == resource.RLIM_INFINITY else f", a file may have {limit} (ulimit -f)"
     return MachineError(
         f"cannot write {path}: {error.strerror}: it needs {needed} bytes, {free} are free{most}",
-        HINT,
+        "free some space, or point AVSNN_HOME to a larger disk; the same command goes on from here",
     )
 
 
 def require(path: Path, needed: int) -> None:
-    """Raise NoRoomError if there is no room for a file of so many bytes, before it is begun."""
+    """Raise NoRoomError if the disk has no room for a file of so many bytes, before it is begun."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if needed > shutil.disk_usage(path.parent).free:
         raise NoRoomError(errno.ENOSPC, needed)
@@ -51,7 +50,7 @@ def require(path: Path, needed: int) -> None:
 
 
 def write(path: Path, content: bytes | memoryview) -> None:
-    """Write a file. Raises NoRoomError if there is no room for it."""
+    """Write a file. Raises NoRoomError if the disk has no room for it."""
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -63,38 +62,39 @@ def write(path: Path, content: bytes | memoryview) -> None:
 class Unfailing(io.FileIO):
     """A file for libraries that do not survive a failed write: HDF5 then crashes at its close.
 
-    After the first failure nothing more is written, and only `check` says it. needed: the bytes
+    After the first failure nothing more is written, and only `check` raises it. needed: the bytes
     that are to be written, as far as known.
     """
 
     def __init__(self, path: Path, needed: int) -> None:
         super().__init__(path, "w+b")
         self.needed = needed
-        self.fault: OSError | None = None
+        self.failure: OSError | None = None
 
     def write(self, content: Any) -> int:
-        """Write all of it."""
+        """Write all of the content, or none after a failure; return its bytes in any case."""
         view = memoryview(content).cast("B")
         done = 0
         try:
-            while done < len(view) and self.fault is None:
+            # the system may write less than asked, at a full disk the last time
+            while done < len(view) and self.failure is None:
                 done += super().write(view[done:])
         except OSError as error:
-            self.fault = error
+            self.failure = error
         return len(view)
 
     def truncate(self, size: int | None = None) -> int:
-        """Make the file longer or shorter."""
+        """Make the file longer or shorter; return the size that was asked for in any case."""
         try:
             return super().truncate(size)
         except OSError as error:
-            self.fault = self.fault or error
+            self.failure = self.failure or error  # the first one has the cause
             return size or 0
 
     def check(self) -> None:
         """Raise OSError if something could not be written, NoRoomError for want of room."""
-        if self.fault is None:
+        if self.failure is None:
             return
-        if self.fault.errno in FULL:
-            raise NoRoomError(self.fault.errno, self.needed) from self.fault
-        raise self.fault
+        if self.failure.errno in FULL:
+            raise NoRoomError(self.failure.errno, self.needed) from self.failure
+        raise self.failure

@@ -1,7 +1,7 @@
-"""JSON files that carry the hash of what they say: a digit that was lost or edited is noticed.
+"""JSON files that carry a hash of their own content, so that damage and edits are noticed.
 
-A seal is no signature: who means to can seal a file anew. It tells damage, a slip of an editor and
-a file that was exchanged for another from what a stage has published.
+A seal is no signature: anyone can seal a file again. It distinguishes what a stage has published
+from a damaged file, an edited one and one that was exchanged for another.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ SEAL = "seal"
 
 
 def of(content: Mapping[str, Any]) -> str:
-    """Return the sha256 of canonical JSON of all but the seal itself.
+    """Return the sha256 of the canonical JSON of all but the seal itself.
 
-    Raises ValueError for what JSON has no form for, such as numbers that are not finite.
+    Raises ValueError for values that JSON cannot hold, such as numbers that are not finite.
     """
     plain = {name: value for name, value in content.items() if name != SEAL}
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -27,8 +27,10 @@ def of(content: Mapping[str, Any]) -> str:
 
 
 def publish(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a JSON file atomically with its seal; returns what was written."""
-    plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+    """Write a JSON file atomically with its seal; return what was written."""
+    plain = json.loads(
+        json.dumps(content, allow_nan=False)
+    )  # as it will be read: a tuple becomes a list
     sealed = {**plain, SEAL: of(plain)}
     store.publish_json(path, sealed)
     return sealed
@@ -37,20 +39,23 @@ def publish(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 def read(path: Path, hint: str) -> dict[str, Any]:
     """Read a sealed file, or one of an earlier version, which has no seal.
 
-    hint: what makes the file again. Raises DataError if it is missing, damaged, or does not say
-    what it was sealed with.
+    hint: how to make the file again. Raises DataError if it is missing, damaged, or its content is
+    not what was sealed.
     """
     content = store.read_json(path)
     if not isinstance(content, dict):
-        raise DataError(f"{path} is not readable: it is no mapping", hint)
+        raise DataError(f"{path} is not readable: it is not a mapping", hint)
     if SEAL in content and not _holds(content):
-        raise DataError(f"{path} is not what avsnn wrote: its seal does not fit", hint)
+        raise DataError(
+            f"{path} is not what avsnn wrote: its content does not match its seal", hint
+        )
     return content
 
 
 def _holds(content: Mapping[str, Any]) -> bool:
     try:
         return bool(content[SEAL] == of(content))
+    # what anyone may have written into the file: NaN, or lists nested without end
     except (ValueError, TypeError, RecursionError):
         return False
 
@@ -64,10 +69,9 @@ def receipt(
     files: Mapping[str, Path],
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write `receipt.json` in a folder: what it belongs to, settings, versions, size and hash.
+    """Write `receipt.json` in a folder: stage, settings, versions, and size and hash of its files.
 
-    artefact: the name that the folder has, or will be published under. more: what was found on
-    the way.
+    artefact: the name that the folder has, or will be published under. more: further entries.
     """
     publish(
         folder / "receipt.json",

@@ -1,8 +1,8 @@
-"""Where artefacts lie and how they are published: keys, atomic writes, receipts.
+"""Where artefacts lie and how they are published: keys, atomic writes, locks.
 
 An artefact is a file or folder under the home folder. It is written under a temporary name beside
-its place, flushed to the disk, and renamed; a receipt beside it says what it was made from. So a
-process killed at any moment leaves either the whole artefact or none.
+its place, flushed to the disk, and renamed. So a process killed at any moment leaves either the
+whole artefact or none.
 """
 
 import contextlib
@@ -35,8 +35,9 @@ def home() -> Path:
 
 def key(content: Mapping[str, Any]) -> str:
     """Return 12 hex digits of the sha256 of canonical JSON: equal settings, equal key."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False,
-                      allow_nan=False)  # fmt: skip
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -50,12 +51,13 @@ _hashes: dict[tuple[str, int, int, int, int], str] = {}
 
 
 def sha256_once(path: Path) -> str:
-    """Return the sha256 of a file's bytes, worked out once a process while the file is unchanged.
+    """Return the sha256 of a file's bytes, computed once a process while the file is unchanged.
 
-    Unchanged: the same inode, size and times of change, as the system says.
+    Unchanged: the system reports the same inode, size and times of change.
     """
-    found = path.stat()
-    name = (str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    status = path.stat()
+    # st_ctime too: a program can set st_mtime back, as unpacking an archive does
+    name = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if name not in _hashes:
         _hashes[name] = sha256(path)
     return _hashes[name]
@@ -88,7 +90,7 @@ def _writing(path: Path, part: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def publish(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write a file or make a folder at; publish it if nothing is raised.
+    """Yield a temporary path for a file or folder; publish what is there if nothing is raised.
 
     An existing file is replaced; an existing folder is moved aside first. Raises MachineError
     where the disk is full or not writable.
@@ -98,45 +100,48 @@ def publish(path: Path) -> Iterator[Path]:
         with _writing(path, part):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            _put(part, path)
+            _flush_and_rename(part, path)
     finally:
-        with contextlib.suppress(OSError):  # the error that ended the block is the one to tell
+        with contextlib.suppress(OSError):  # the error that ended the block is the one to raise
             remove(part)
 
 
 def _is_written(name: object, path: Path) -> bool:
-    """Say whether a file is one that publishing a path makes: a folder above it, or its part."""
+    """Return whether publishing a path writes a file: a folder above it, or its part."""
     if not isinstance(name, str | Path):
         return False
-    found = Path(name)
-    beside = found.relative_to(path.parent).parts if found.is_relative_to(path.parent) else ()
-    return found in path.parents or (bool(beside) and beside[0].endswith(".part"))
+    target = Path(name)
+    beside = target.relative_to(path.parent).parts if target.is_relative_to(path.parent) else ()
+    return target in path.parents or (bool(beside) and beside[0].endswith(".part"))
 
 
-def publish_folder(made: Path, path: Path) -> None:
+def publish_folder(folder: Path, path: Path) -> None:
     """Publish a folder that stands elsewhere on the same disk; until then the old one stays."""
-    with _writing(path, made):
+    with _writing(path, folder):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _put(made, path)
+        _flush_and_rename(folder, path)
 
 
-def _put(made: Path, path: Path) -> None:
+def _flush_and_rename(part: Path, path: Path) -> None:
     """Flush a file or folder to the disk and rename it, over what may stand there."""
-    for written in [made, *made.rglob("*")]:
+    # first the bytes, then the name: after a power cut the name must not lead to an empty file
+    for written in [part, *part.rglob("*")]:
         if written.is_file():
             with written.open("rb") as file:
                 os.fsync(file.fileno())
         elif written.is_dir():
             _sync_folder(written)
-    if not made.is_dir():
-        made.replace(path)
+    if not part.is_dir():
+        part.replace(path)
     elif not path.exists():
-        made.rename(path)
+        part.rename(path)
     else:
+        # rename(2) replaces no folder that is not empty: between these two lines a kill leaves only
+        # the old one, under a name that `clear_away` gives back
         aside = temporary.beside(path, old=True)
         path.rename(aside)
         try:
-            made.rename(path)
+            part.rename(path)
         except OSError:
             aside.rename(path)
             raise
@@ -145,7 +150,7 @@ def _put(made: Path, path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; nothing there, or no longer, is fine. Links are not followed."""
+    """Remove a file or a folder, if it is there. Links are not followed."""
     while True:
         try:
             if path.is_dir() and not path.is_symlink():
@@ -158,13 +163,13 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Clear away what killed writers of this artefact left; call with its lock held."""
+    """Remove what killed writers of an artefact left; call with its lock held."""
     for part in temporary.left_of(path):
         clear_away(part, path)
 
 
 def clear_away(part: Path, path: Path) -> None:
-    """Remove what a dead writer left; what it had moved aside goes back if its place is empty."""
+    """Remove what a dead writer left, or move back the artefact that it had moved aside."""
     if temporary.is_old(part) and not path.exists():
         with contextlib.suppress(FileNotFoundError):
             part.rename(path)
@@ -173,7 +178,7 @@ def clear_away(part: Path, path: Path) -> None:
 
 
 def publish_text(path: Path, text: str, errors: str = "strict") -> None:
-    """Write a text file atomically. errors: what becomes of what UTF-8 has no bytes for."""
+    """Write a text file atomically. errors: as of str.encode, for a lone surrogate."""
     with publish(path) as part:
         room.write(part, text.encode(errors=errors))
 
@@ -191,28 +196,31 @@ def read_json(path: Path, max_bytes: int = 64 << 20) -> Any:
     """Read a JSON file. Raises DataError naming it: missing, unreadable, huge or damaged."""
     try:
         if path.stat().st_size > max_bytes:
-            raise DataError(f"{path} is larger than {max_bytes} bytes", "it is not ours; remove it")
+            raise DataError(
+                f"{path} is larger than {max_bytes} bytes", "avsnn did not write it: remove it"
+            )
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path} is missing", "run the stage that makes it again") from None
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    # ValueError: not UTF-8 or not JSON; RecursionError: nested deeper than the parser goes
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}", "remove it and run again") from None
 
 
 @contextlib.contextmanager
 def lock(path: Path, *, what: str, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Hold the lock of an artefact, see `locks.hold`, and clear away what dead writers left."""
+    """Hold the lock of an artefact (see `locks.hold`) and remove what dead writers left."""
     with locks.hold(path, what=what, waiting=waiting):
         remove_leftovers(path)
         yield
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that shape results."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the libraries that results depend on, by name."""
+    by_name = {"python": platform.python_version()}
     for name in LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            by_name[name] = metadata.version(name)
+    return by_name

@@ -1,7 +1,7 @@
-"""Temporary names: which are ours, of which artefact, and whether their writer still lives.
+"""Temporary names: their artefact, their writer, and whether it still lives.
 
-A name says its artefact, and by whom it is written: host, kernel and process space, process,
-a random token. Process ids alone meet: two containers on one disk have equal ones.
+A name has its artefact and its writer: host, kernel and process namespace, process, a random token.
+A process id alone is not enough: two containers on one disk have equal ones.
 """
 
 import glob
@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-DEAD_AFTER_S = 24 * 3600  # what nobody has touched so long, where the writer cannot be asked for
+DEAD_AFTER_S = 24 * 3600  # since the last write, where the writer runs on another machine
 LONGEST_BYTES = 180  # of the artefact's own name: a whole one has to stay below 255
 NAME = re.compile(
     r"\.(?P<artefact>.+)\.(?P<host>[A-Za-z0-9-]+)\.(?P<kernel>[0-9a-f]{6})(?P<space>[0-9a-f]{6})"
@@ -27,7 +27,7 @@ EARLIER = re.compile(r"\.(?P<artefact>.+)\.[0-9]+(?P<old>\.old)?(\.unpacked)?\.p
 
 
 class Here(NamedTuple):
-    """Where this process runs: a readable host, a kernel since its start, a space of ids."""
+    """Where this process runs: a readable host, a kernel since its boot, a namespace of ids."""
 
     host: str
     kernel: str
@@ -36,7 +36,7 @@ class Here(NamedTuple):
 
 @cache
 def here() -> Here:
-    """Return where this process runs; what a system does not tell is taken from its name."""
+    """Return where this process runs; the host's name stands in for what a system does not have."""
     node = platform.node() or "unknown"
     try:
         kernel = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
@@ -62,11 +62,12 @@ def beside(path: Path, *, old: bool = False) -> Path:
 
 
 def _cut(name: str) -> str:
+    # in bytes: a file system counts those, and a letter may have four
     return os.fsdecode(os.fsencode(name)[:LONGEST_BYTES])
 
 
 def is_old(part: Path) -> bool:
-    """Say whether a part is what stood in the artefact's place until it was replaced."""
+    """Return whether a part is the artefact that was moved aside to be replaced."""
     return part.name.endswith((".old.avsnn.part", ".old.part"))
 
 
@@ -81,9 +82,9 @@ def left_of(path: Path) -> Iterator[Path]:
 
 
 def is_left(part: Path, *, locked: bool) -> bool:
-    """Say whether the writer of a part that carries our mark is dead, as far as one can tell.
+    """Return whether the writer of a part with such a name is dead, as far as that is known here.
 
-    locked: the artefact's lock is held here, which any other writer on this machine would need.
+    locked: this process holds the artefact's lock, which any other writer on this machine needs.
     """
     match = NAME.fullmatch(part.name)
     if match is None:
@@ -93,12 +94,12 @@ def is_left(part: Path, *, locked: bool) -> bool:
         return not is_running(int(match["pid"]))
     if match["kernel"] == ours.kernel and locked:
         return True
-    # on another machine a lock may be one of that machine alone
+    # a network file system may keep the locks of each machine apart: one held here proves nothing
     return time.time() - _last_touched(part) > DEAD_AFTER_S
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process of this machine lives."""
+    """Return whether a process of this machine lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -109,7 +110,7 @@ def is_running(pid: int) -> bool:
 
 
 def _last_touched(part: Path) -> float:
-    """Return when a file, or anything in a folder, was written last; s since 1970."""
+    """Return when a file, or anything in a folder, was last written, in s since 1970."""
     times = [0.0]
     paths = [part]
     for folder, folders, files in os.walk(part):

@@ -8,7 +8,7 @@ from pipelines.disk.paths import user_path
 from pipelines.download.download import sync
 from pipelines.download.folders import bring_folder, check_folder
 from pipelines.download.http_transfer import Progress
-from pipelines.download.index import Fault
+from pipelines.download.index import Discrepancy
 from pipelines.download.manifest import DatasetManifest, FileSource, FolderSource, sources
 from pipelines.download.records import bring_record
 from pipelines.download.size import Size, need_room, size_of
@@ -17,7 +17,7 @@ from pipelines.download.tables import bring_table, check_table
 from pipelines.download.verify import verify
 from pipelines.errors import DataError, MachineError
 
-__all__ = ["Fault", "acquire", "check", "missing", "raw_folder", "require_room", "size"]
+__all__ = ["Discrepancy", "acquire", "check", "missing", "raw_folder", "require_room", "size"]
 
 
 def raw_folder(manifest: DatasetManifest) -> Path:
@@ -81,9 +81,9 @@ def acquire(
     return raw
 
 
-def check(manifest: DatasetManifest) -> list[Fault]:
+def check(manifest: DatasetManifest) -> list[Discrepancy]:
     """Verify what is on disk, file by file; returns what is missing, changed or not listed."""
-    raw, faults = raw_folder(manifest), []
+    raw, discrepancies = raw_folder(manifest), []
     for file in manifest.files:
         expected = expected_here(raw, file)
         try:
@@ -92,14 +92,14 @@ def check(manifest: DatasetManifest) -> list[Fault]:
                 raise DataError(f"{raw / file.path}: its sha256 is not in recorded.json", "")
         except DataError as error:
             kind = "changed" if (raw / file.path).exists() else "missing"
-            faults.append(Fault(kind, file.path, error.message))  # type: ignore[arg-type]
+            discrepancies.append(Discrepancy(kind, file.path, error.message))  # type: ignore[arg-type]
     for folder in manifest.folders:
-        faults += check_folder(raw, folder)
+        discrepancies += check_folder(raw, folder)
     for table in manifest.tables:
-        faults += check_table(raw, table)
+        discrepancies += check_table(raw, table)
     for record in manifest.records:
-        faults += check_folder(raw, FolderSource(path=record.path))
-    return faults
+        discrepancies += check_folder(raw, FolderSource(path=record.path))
+    return discrepancies
 
 
 def _mirror(given: Path | None) -> Path | None:

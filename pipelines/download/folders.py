@@ -7,7 +7,14 @@ from pipelines import registry
 from pipelines.disk import store, temporary
 from pipelines.download import archives
 from pipelines.download.download import sync
-from pipelines.download.index import Fault, Index, compare, make_index, read_index, tree_sha256
+from pipelines.download.index import (
+    Discrepancy,
+    Index,
+    compare,
+    make_index,
+    read_index,
+    tree_sha256,
+)
 from pipelines.download.manifest import FolderSource, TableSource
 from pipelines.download.mirror import copy_folder, find_archives, find_folder
 from pipelines.download.recorded import keep_index, kept_index, recorded, settle
@@ -22,7 +29,7 @@ from pipelines.download.source_file import (
 from pipelines.download.verify import hash_file, verify
 from pipelines.errors import DataError
 
-SHOWN_FAULTS = 20
+SHOWN_DISCREPANCIES = 20
 
 
 def index_of(source: FolderSource | TableSource) -> Index | None:
@@ -86,14 +93,18 @@ def accept(raw: Path, source: FolderSource, folder: Path, named: Path) -> None:
     keep_index(raw, source.path, made)
 
 
-def refuse(faults: Sequence[Fault], named: Path, listed: int) -> None:
-    """Raise DataError if there are faults: counted, the first of them named."""
-    if not faults:
+def refuse(discrepancies: Sequence[Discrepancy], named: Path, listed: int) -> None:
+    """Raise DataError if there are discrepancies: counted, the first of them named."""
+    if not discrepancies:
         return
-    lines = [str(fault) for fault in faults[:SHOWN_FAULTS]]
-    kinds = {kind: sum(f.kind == kind for f in faults) for kind in ("missing", "changed", "extra")}
+    lines = [str(discrepancy) for discrepancy in discrepancies[:SHOWN_DISCREPANCIES]]
+    kinds = {
+        kind: sum(f.kind == kind for f in discrepancies) for kind in ("missing", "changed", "extra")
+    }
     counts = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
-    more = [f"and {len(faults) - len(lines)} more"] if len(faults) > len(lines) else []
+    more = (
+        [f"and {len(discrepancies) - len(lines)} more"] if len(discrepancies) > len(lines) else []
+    )
     raise DataError(
         "\n".join([f"{named}: of the {listed} files listed {counts}", *lines, *more]),
         "take a whole copy; a part of it, or an edited copy, can be used as your own data "
@@ -101,11 +112,11 @@ def refuse(faults: Sequence[Fault], named: Path, listed: int) -> None:
     )
 
 
-def check_folder(raw: Path, source: FolderSource) -> list[Fault]:
-    """Verify a folder on disk; returns its faults."""
+def check_folder(raw: Path, source: FolderSource) -> list[Discrepancy]:
+    """Verify a folder on disk; returns its discrepancies."""
     folder = raw / source.path
     if not folder.is_dir():
-        return [Fault("missing", source.path, f"{folder}: no such folder")]
+        return [Discrepancy("missing", source.path, f"{folder}: no such folder")]
     index, tree = index_of(source), source.tree_sha256 or recorded(raw).get(source.path)
     if index is None:
         index = kept_index(raw, source.path)
@@ -116,9 +127,9 @@ def check_folder(raw: Path, source: FolderSource) -> list[Fault]:
         if (found := tree_sha256(index)) == tree:
             return []
         said = f"{folder}: the folder's sha256 is {found}, expected {tree or '(never recorded)'}"
-        return [Fault("changed", source.path, said)]
-    faults = compare(folder, index)
-    return [Fault(f.kind, f"{source.path}/{f.path}", f.said) for f in faults]
+        return [Discrepancy("changed", source.path, said)]
+    discrepancies = compare(folder, index)
+    return [Discrepancy(f.kind, f"{source.path}/{f.path}", f.message) for f in discrepancies]
 
 
 def _limits(source: FolderSource, index: Index | None) -> tuple[int, int]:

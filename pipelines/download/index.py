@@ -57,15 +57,15 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Fault:
+class Discrepancy:
     """One file that is not as it should be; str() says it in a line."""
 
     kind: Literal["missing", "changed", "extra"]
     path: str
-    said: str
+    message: str
 
     def __str__(self) -> str:
-        return self.said
+        return self.message
 
 
 def read_index(path: Path) -> Index:
@@ -126,34 +126,40 @@ def tree_sha256(index: Index) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def compare(folder: Path, index: Index, named: Path | None = None) -> list[Fault]:
-    """Hold every file of a folder against an index, by size, then by hash in several threads.
+def compare(folder: Path, index: Index, named: Path | None = None) -> list[Discrepancy]:
+    """Compare every file of a folder with an index, by size, then by hash in several threads.
 
-    named: how the folder is called in what is said. Returns the faults sorted by path: first what
-    is missing or changed, then what is there and not listed.
+    named: the folder's name in messages. Returns the discrepancies, sorted by path: first what is
+    missing or changed, then what is there and not listed.
     """
     named = named or folder
     there = dict(files_in(folder))
-    faults = [Fault("missing", n, f"{named / n}: missing") for n in index.files if n not in there]
+    discrepancies = [
+        Discrepancy("missing", n, f"{named / n}: missing") for n in index.files if n not in there
+    ]
     same = []
     for name, entry in index.files.items():
         size = there.get(name, -1)
         if size == -1:
             continue
         if size is None:
-            faults.append(Fault("changed", name, f"{named / name}: a link or a device"))
+            discrepancies.append(
+                Discrepancy("changed", name, f"{named / name}: a link or a device")
+            )
         elif entry.bytes not in (None, size):
             said = f"{named / name}: {size} bytes, listed with {entry.bytes}"
-            faults.append(Fault("changed", name, said))
+            discrepancies.append(Discrepancy("changed", name, said))
         else:
             same.append(name)
     for name, digest in _hashed(folder, same, index.algorithm).items():
         if digest != (listed := index.files[name].digest):
             said = f"{named / name}: {index.algorithm} is {digest}, listed with {listed}"
-            faults.append(Fault("changed", name, said))
-    extra = [Fault("extra", n, f"{named / n}: not listed") for n in there if n not in index.files]
+            discrepancies.append(Discrepancy("changed", name, said))
+    extra = [
+        Discrepancy("extra", n, f"{named / n}: not listed") for n in there if n not in index.files
+    ]
     by_path = attrgetter("path")
-    return sorted(faults, key=by_path) + sorted(extra, key=by_path)
+    return sorted(discrepancies, key=by_path) + sorted(extra, key=by_path)
 
 
 def files_in(folder: Path) -> Iterator[tuple[str, int | None]]:

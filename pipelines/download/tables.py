@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pipelines.disk import store
 from pipelines.download.download import fetch, sync, take_from
 from pipelines.download.folders import index_of, refuse
-from pipelines.download.index import Fault, Index, compare
+from pipelines.download.index import Discrepancy, Index, compare
 from pipelines.download.manifest import TableSource
 from pipelines.download.source_file import Acquisition
 from pipelines.download.verify import Expected
@@ -65,23 +65,27 @@ def bring_table(of: Acquisition, source: TableSource) -> None:
             progress.stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    faults = compare(staged, index)
-    for fault in faults:  # left by an interrupt, or damaged since
-        store.remove(staged / fault.path)
-    refuse([fault for fault in faults if fault.kind != "extra"], staged, len(index.files))
+    discrepancies = compare(staged, index)
+    for discrepancy in discrepancies:  # left by an interrupt, or damaged since
+        store.remove(staged / discrepancy.path)
+    refuse(
+        [discrepancy for discrepancy in discrepancies if discrepancy.kind != "extra"],
+        staged,
+        len(index.files),
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     staged.rename(target)
     sync(target.parent)
 
 
-def check_table(raw: Path, source: TableSource) -> list[Fault]:
-    """Verify a table's files on disk; returns the faults."""
+def check_table(raw: Path, source: TableSource) -> list[Discrepancy]:
+    """Verify a table's files on disk; returns the discrepancies."""
     folder, index = raw / source.path, index_of(source)
     if not folder.is_dir():
-        return [Fault("missing", source.path, f"{folder}: no such folder")]
+        return [Discrepancy("missing", source.path, f"{folder}: no such folder")]
     assert index is not None
-    faults = compare(folder, index)
-    return [Fault(f.kind, f"{source.path}/{f.path}", f.said) for f in faults]
+    discrepancies = compare(folder, index)
+    return [Discrepancy(f.kind, f"{source.path}/{f.path}", f.message) for f in discrepancies]
 
 
 def _bring(

@@ -1,4 +1,4 @@
-"""Where a recipe's clips and caches lie, and what their keys were made of."""
+"""The places of a recipe's clips and caches, and what their keys are computed from."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipelines.recipe.settings_from_signature import Section
 
 @dataclass(frozen=True)
 class CachePlan:
-    """One modality's cache: its folder, its settings, and the parts of the key."""
+    """One modality's cache: its folder, its settings, and what its key is computed from."""
 
     modality: str
     folder: Path
@@ -19,7 +19,7 @@ class CachePlan:
 
     @property
     def receipt(self) -> Path:
-        """The file that says that the cache is whole; it is published last."""
+        """The file whose presence shows that the cache is whole; it is published last."""
         return self.folder / "receipt.json"
 
 
@@ -27,9 +27,10 @@ class CachePlan:
 class DataPlan:
     """Clips and caches of a recipe.
 
-    manifest: with the classes of the recipe's data. raw: the folder of the sources; is_local: it
-    is the user's own, read in place. made_from: the settings, a hash of the files that count, and
-    those of the code. own_files: a hash of each file of the user's that is read in place, by name.
+    manifest: with the classes of the recipe's data. raw: the folder of the sources. is_local: that
+    folder is the user's own and is read in place. made_from: the settings, a hash of the files that
+    count, and hashes of the code. own_files: the hash of each user's file that is read in place, by
+    name.
     """
 
     manifest: DatasetManifest

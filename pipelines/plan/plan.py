@@ -1,8 +1,8 @@
-"""What a recipe leads to: the key and the place of each artefact, without making any.
+"""The key and the place of each artefact of a recipe, computed without making any.
 
-A key is over the stage, its version, the key of what it is made from, and the resolved settings;
-the code that makes it (see source_code); never over device, paths or runtime. A new version of a
-stage gives a new key.
+A key is a hash of the stage, its version, the key of what it is made from, the resolved settings,
+and the code that makes it (see source_code); device, paths and runtime are in no key. A new version
+of a stage gives a new key.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ CACHE_VERSION = 4  # 4: sealed receipts
 RUN_VERSION = 1
 # what a trained run does not depend on
 NOT_OF_A_RUN = ("noise", "published", "runtime")
-# it says when to stop, not what comes out
+# it decides when `prepare` stops, not what comes out
 NOT_OF_THE_DATA = ("max_excluded_share",)
 ANEW = ".anew"
 
 
 def plan_data(recipe: Recipe) -> DataPlan:
-    """Say which manifest and caches a recipe needs. Imports no torch.
+    """Return the manifest, clips and caches of a recipe. Imports no torch.
 
-    Raises DataError if the dataset is a folder of the user's that is not there or not usable.
+    Raises DataError if the data set is a user's folder that is missing or not usable.
     """
     name = recipe.data.dataset
     module = registry.load("dataset", name)
@@ -51,18 +51,18 @@ def plan_data(recipe: Recipe) -> DataPlan:
     }
     if hasattr(module, "LOCAL"):
         raw = in_place.user_folder(getattr(recipe.data, module.LOCAL), module.LOCAL)
-    # the files may change under an unchanged recipe: then they are other clips
+    # the user's files may change while the recipe does not: other files must give another key
     own = in_place.own_of(module, raw or raw_folder(manifest), recipe.data)
     made_from |= {name: part for name, part in own._asdict().items() if part}
     if hasattr(module, "present"):
-        there = look(module.present, raw or raw_folder(manifest),
-                     **keyword_arguments(module.present, recipe.data))  # fmt: skip
-        if there is not None:
-            made_from["present"] = there
+        settings = keyword_arguments(module.present, recipe.data)
+        present = look(module.present, raw or raw_folder(manifest), **settings)
+        if present is not None:
+            made_from["present"] = present
     if hasattr(module, "classes"):
-        found = look(module.classes, raw or raw_folder(manifest),
-                     **keyword_arguments(module.classes, recipe.data))  # fmt: skip
-        manifest = manifest.model_copy(update={"classes": found})
+        settings = keyword_arguments(module.classes, recipe.data)
+        classes = look(module.classes, raw or raw_folder(manifest), **settings)
+        manifest = manifest.model_copy(update={"classes": classes})
     clips_key = store.key(made_from)
     clips = store.home() / "manifests" / f"{name}-{clips_key}.jsonl"
     caches = {
@@ -71,20 +71,27 @@ def plan_data(recipe: Recipe) -> DataPlan:
         if section is not None
     }
     is_local = raw is not None
-    said = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
-    said |= {name: made_from[name] for name in ("classes",) if name in made_from}
+    # what receipts record: names of files as one hash, for there may be a million of them
+    recorded = of_a_run({"data": recipe.data.model_dump(mode="json")})["data"]
+    recorded |= {name: made_from[name] for name in ("classes",) if name in made_from}
     files: dict[str, Any] = {k: made_from[k] for k in ("files", "present") if k in made_from}
     if files:
-        said["files"] = store.key(files)
-    said["code"] = code
+        recorded["files"] = store.key(files)
+    recorded["code"] = code
     return DataPlan(
-        manifest, raw or raw_folder(manifest), is_local, clips, recipe.data, caches, said,
-        own.files,
-    )  # fmt: skip
+        manifest=manifest,
+        raw=raw or raw_folder(manifest),
+        is_local=is_local,
+        clips=clips,
+        data=recipe.data,
+        caches=caches,
+        made_from=recorded,
+        own_files=own.files,
+    )
 
 
 def data_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return the data section without what says only where the files lie: paths are in no key."""
+    """Return the data section without the setting that only locates files: paths are in no key."""
     local = getattr(registry.load("dataset", recipe.data.dataset), "LOCAL", None)
     left_out = (local, *NOT_OF_THE_DATA)
     return {k: v for k, v in recipe.data.model_dump(mode="json").items() if k not in left_out}
@@ -99,9 +106,9 @@ def of_a_run(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_unchanged(recipe: Recipe, plan: DataPlan) -> None:
-    """Raise DataError if the user's files are no longer those that a plan was made of.
+    """Raise DataError if the user's files are no longer those that a plan was computed from.
 
-    To be asked after they were read: what changed meanwhile would be under a key that is not its.
+    Call it after they were read: an artefact of changed files must not get the key of the old ones.
     """
     with anew():
         now = plan_data(recipe)
@@ -119,6 +126,7 @@ def _plan_cache(
     module = registry.load("feature", feature)
     settings = {name: getattr(section, name) for name in keyword_only(module.extract)}
     if module.READS in ("waveform", "microphones"):
+        # the cache's reader, not `extract`, resamples and cuts
         settings |= {name: getattr(section, name) for name in ("sample_rate", "seconds")}
     made_from = {
         "stage": "cache",
@@ -139,9 +147,9 @@ def extract_arguments(plan: CachePlan) -> dict[str, Any]:
 
 
 def check_same_data(run: Path, plan: DataPlan) -> None:
-    """Raise DataError if a run's data, by its recipe now, are no longer those it was trained on.
+    """Raise DataError if a run's recipe no longer leads to the data that the run was trained on.
 
-    Another split, other classes or another scale would give a number that belongs to no run.
+    Another split, other classes or another scale would give a result that belongs to no run.
     """
     environment = run_files.read(run / "env.json", schemas.Environment)
     then, now = environment["caches"], [cache.folder.name for cache in plan.caches.values()]
@@ -160,9 +168,10 @@ def check_same_data(run: Path, plan: DataPlan) -> None:
 
 
 def _since(caches: list[str], plan: DataPlan) -> str:
-    """Say which of the user's files are no longer what they were for the caches of that name."""
+    """Describe which user's files have changed since these caches were made; "" if unknown."""
     for cache in plan.caches.values():
         for name in caches:
+            # an old cache may be gone or of another version: the message then names no file
             with contextlib.suppress(DataError, KeyError, TypeError):
                 receipt = store.read_json(cache.folder.with_name(name) / "receipt.json")
                 clips = f"{plan.manifest.name}-{receipt['made_from']['clips']}.jsonl"
@@ -195,5 +204,5 @@ def run_folder(recipe: Recipe, data: DataPlan | None = None) -> Path:
 
 
 def trained_anew(run: Path) -> Path:
-    """Return where a run that is there is trained once more, until the new one takes its place."""
+    """Return the folder where an existing run is trained again, until the new run replaces it."""
     return run.parent / ANEW / run.name

@@ -1,4 +1,4 @@
-"""The code of a run: what is in its key, and what its weights belong to ever after."""
+"""The code of a run: what its key depends on, and what its weights depend on after training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +12,18 @@ from pipelines.results import run_files, schemas
 if TYPE_CHECKING:
     from pipelines.plan.data_plan import DataPlan
 
-# besides the model: what weights are made with, and what of it they are used with afterwards
+# besides the model: the code that trains weights, and the part of it that uses them afterwards
 TRAINING = "pipelines.training.loop"
 USING = tuple(f"pipelines.training.{name}" for name in ("network", "inputs", "infer"))
 
 
 def code_of_run(recipe: Recipe, data: "DataPlan") -> dict[str, str]:
-    """Return the code that a run of this recipe is made with, by file: network, training, data."""
+    """Return the code that trains a run of this recipe, by file: network, training, data."""
     return code_in_use(recipe, data) | code_of(TRAINING)
 
 
 def code_in_use(recipe: Recipe, data: "DataPlan") -> dict[str, str]:
-    """Return the part of it that weights still depend on when they are trained: network, inputs."""
+    """Return the part of that code on which trained weights still depend: network, inputs."""
     caches: dict[str, str] = {}
     for cache in data.caches.values():
         caches |= cache.made_from["code"]
@@ -31,7 +31,7 @@ def code_in_use(recipe: Recipe, data: "DataPlan") -> dict[str, str]:
 
 
 def other_code(run: Path, recipe: Recipe, data: "DataPlan") -> str:
-    """Say in what the code that a run's weights belong to is another one now; "" if it is not.
+    """Describe how the code of a run's weights has changed since its training; "" if it has not.
 
     Raises DataError if the run's env.json is not readable.
     """
@@ -39,15 +39,15 @@ def other_code(run: Path, recipe: Recipe, data: "DataPlan") -> str:
     if then is None:
         return "an earlier version of avsnn, which kept no record of its code"
     now = code_in_use(recipe, data)
-    # what is only then is of training, or was imported by a file that has changed
+    # a file that only env.json has is of training, or was imported by a file that has changed
     files = changed({path: then.get(path, "") for path in now}, now)
     return f"other code ({shortly(files)})" if files else ""
 
 
 def check_same_code(run: Path, recipe: Recipe, data: "DataPlan") -> None:
-    """Raise DataError if the code that a run's weights belong to has changed since.
+    """Raise DataError if the code of a run's weights has changed since its training.
 
-    Weights of one network in another give a number that belongs to neither.
+    Weights of one network in another give a result that belongs to neither.
     """
     if other := other_code(run, recipe, data):
         raise DataError(

@@ -1,9 +1,9 @@
-"""Which code makes a result: a hash of each of our modules that has a part in it.
+"""The code that makes a result: a hash of each module of avsnn that has a part in it.
 
-A hash is over the syntax tree, so that comments, docstrings and layout do not count, and the
-sentences that explain a setting (`Field(description=…)`) neither. Imports are found in the trees:
-nothing is imported for it, so that a plan needs no torch. Each file is read once a process, for a
-process runs the code that it has loaded, whatever is edited meanwhile.
+A hash is over the syntax tree, so that comments, docstrings and layout do not count, nor do the
+sentences that explain a setting (`Field(description=…)`). Imports are read off the trees and not
+carried out, so that a plan needs no torch. Each file is read once a process, because a process
+runs the code that it has loaded, whatever is edited meanwhile.
 """
 
 import ast
@@ -18,22 +18,39 @@ from typing import NamedTuple
 from pipelines.errors import MachineError
 
 OURS = "pipelines"
-# what finds, keeps, checks or says something, and through which no number goes; the settings that
-# a schema gives and the machine are recorded by themselves
+# modules that find, keep, check or report something, and through which no number goes; the settings
+# of a schema and the machine are recorded by themselves. A test holds that each of them exists.
 APART = frozenset(
     f"{OURS}.{name}"
     for name in (
-        "device", "errors", "registry",
-        "disk.look", "disk.paths", "disk.seal", "disk.store",
-        "recipe.messages", "recipe.noise", "recipe.recipe", "recipe.schema",
-        "download.manifest", "clips.leaks",
-        "results.run_files", "results.run_order", "results.schemas",
-        "plan.data_plan", "plan.plan", "plan.run_code", "plan.source_code",
-        "cache.class_counts", "cache.excluded_share", "cache.receipts", "training.interrupt",
+        "device",
+        "errors",
+        "registry",
+        "disk.look",
+        "disk.paths",
+        "disk.seal",
+        "disk.store",
+        "recipe.messages",
+        "recipe.noise",
+        "recipe.recipe",
+        "recipe.schema",
+        "download.manifest",
+        "clips.leaks",
+        "results.run_files",
+        "results.run_order",
+        "results.schemas",
+        "plan.data_plan",
+        "plan.plan",
+        "plan.run_code",
+        "plan.source_code",
+        "cache.class_counts",
+        "cache.excluded_share",
+        "cache.receipts",
+        "training.interrupt",
     )
-)  # fmt: skip
-# fields of a tree that say nothing of what it does, or that not all versions of Python have
-UNSAID = frozenset({"kind", "type_comment", "type_ignores", "ctx"})
+)
+# fields of a tree that do not change what it does, or that not all versions of Python have
+IGNORED_FIELDS = frozenset({"kind", "type_comment", "type_ignores", "ctx"})
 
 
 class _Source(NamedTuple):
@@ -44,63 +61,64 @@ class _Source(NamedTuple):
 
 def code_of(*modules: str) -> dict[str, str]:
     """Return {"pipelines/snn/lif.py": hash} of modules and of all of ours that they import."""
-    found: dict[str, _Source] = {}
+    sources: dict[str, _Source] = {}
     waiting = set(modules)
     while waiting:
         name = waiting.pop()
-        found[name] = source = _source(name)
-        waiting |= source.imports - APART - found.keys()
+        sources[name] = source = _source(name)
+        # what APART imports is not followed either, unless another module imports it
+        waiting |= source.imports - APART - sources.keys()
     # an empty __init__.py is there in every package, and does nothing
-    return dict(sorted((s.path, s.digest) for s in found.values() if s.digest))
+    return dict(sorted((s.path, s.digest) for s in sources.values() if s.digest))
 
 
 def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Name the files whose code is another one, or is in one of the two alone."""
+    """List the files whose code differs between two results of `code_of`, or is only in one."""
     return sorted(path for path in {**then, **now} if then.get(path) != now.get(path))
 
 
 def shortly(paths: list[str], shown: int = 3) -> str:
-    """Name some files and count the others."""
+    """Return the first files' names and the number of the others, as one text."""
     more = f" and {len(paths) - shown} more" if len(paths) > shown else ""
     return ", ".join(paths[:shown]) + more
 
 
 def digest(source: str) -> str:
-    """Hash what a source does: 12 hex digits, the same in every version of Python; "" if nothing.
+    """Return a hash of what a source does, in 12 hex digits; "" for a source that does nothing.
 
-    Everything that a tree says counts but comments, docstrings and other texts that stand alone,
-    descriptions of settings, and places. A field that is empty is left out: newer versions have
-    more of them.
+    It is the same in every version of Python. All parts of the syntax tree count but comments,
+    docstrings and other texts that stand alone, descriptions of settings, and line numbers. A field
+    that is empty is left out, because newer versions have more of them.
     """
-    tree = _said(ast.parse(source))
+    tree = _as_lists(ast.parse(source))
     if tree == ["Module"]:
         return ""
     return hashlib.sha256(json.dumps(tree, separators=(",", ":")).encode()).hexdigest()[:12]
 
 
-def _said(node: object) -> object:
-    """Turn a tree into nested lists: [type, field, value, field, value, …]."""
+def _as_lists(node: object) -> object:
+    """Return a tree as nested lists: [type, field, value, field, value, …]."""
     if isinstance(node, ast.Constant):
         value = node.value
         # what repr() escapes in a text depends on the version's table of Unicode
         return ["Constant", type(value).__name__, value if isinstance(value, str) else repr(value)]
     if isinstance(node, ast.JoinedStr):
         # Python 3.12.1 ends some formats with an empty text, as in f"{x:>{width}}"
-        parts = [_said(part) for part in node.values]
+        parts = [_as_lists(part) for part in node.values]
         return ["JoinedStr", *(part for part in parts if part != ["Constant", "str", ""])]
     if isinstance(node, ast.Call):
         node = _without_description(node)
     if isinstance(node, ast.AST):
-        said: list[object] = [type(node).__name__]
+        fields: list[object] = [type(node).__name__]
         for name in sorted(node._fields):
-            part = None if name in UNSAID else _said(getattr(node, name, None))
+            part = None if name in IGNORED_FIELDS else _as_lists(getattr(node, name, None))
             if name == "format_spec" and part == ["JoinedStr"]:
                 continue  # f"{x:}", which some versions take for f"{x}"
             if part is not None and part != []:
-                said += [name, part]
-        return said
+                fields += [name, part]
+        return fields
     if isinstance(node, list):
-        return [_said(part) for part in node if not _is_remark(part)]
+        return [_as_lists(part) for part in node if not _is_remark(part)]
     return node
 
 
@@ -113,7 +131,7 @@ def _without_description(call: ast.Call) -> ast.Call:
 
 
 def _is_remark(node: object) -> bool:
-    """Say whether a statement is a text alone, such as a docstring."""
+    """Return whether a statement is a text that stands alone, such as a docstring."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -125,7 +143,7 @@ def _is_remark(node: object) -> bool:
 def _source(name: str) -> _Source:
     spec = _spec(name)
     path = name.replace(".", "/") + ("/__init__.py" if _is_package(spec) else ".py")
-    # a zip's loader has it too
+    # by the loader, not by the path: avsnn may run from a zip
     get = getattr(spec.loader, "get_source", None)
     text = get(name) if get else None
     if text is None:
@@ -134,6 +152,7 @@ def _source(name: str) -> _Source:
             "install avsnn with its .py files",
         )
     imports = set(_imports(ast.parse(text), name, package=_is_package(spec)))
+    # importing a module runs the package above it
     parents = {name.rpartition(".")[0]} - {""}
     return _Source(path, digest(text), frozenset(imports | parents))
 
@@ -150,7 +169,7 @@ def _is_package(spec: ModuleSpec) -> bool:
 
 
 def _imports(tree: ast.AST, name: str, *, package: bool) -> Iterator[str]:
-    """List the modules of ours that a module imports anywhere in it, as it runs."""
+    """List the modules of avsnn that a module imports, at its top or inside a function."""
     for node in _run(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -158,6 +177,7 @@ def _imports(tree: ast.AST, name: str, *, package: bool) -> Iterator[str]:
                     yield alias.name
         elif isinstance(node, ast.ImportFrom):
             parts = name.split(".")
+            # a relative import counts its dots from the package: a package's own name is one
             above = parts[: len(parts) - node.level + package] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
             if not _is_ours(base):
@@ -169,7 +189,7 @@ def _imports(tree: ast.AST, name: str, *, package: bool) -> Iterator[str]:
 
 
 def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """Go through a tree without what stands there for type checkers alone."""
+    """Yield the nodes of a tree but those under `if TYPE_CHECKING`, which never run."""
     yield node
     for child in ast.iter_child_nodes(node):
         checked = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)

@@ -133,14 +133,15 @@ def test_check_names_every_file_that_is_wrong(mirror):
     (raw / "set/recordings/a.wav").write_bytes(b"ab")
     (raw / "set/recordings/b.wav").unlink()
     (raw / "set/recordings/c.wav").write_bytes(b"")
-    faults = acquire.check(manifest())
-    assert [(fault.kind, fault.path) for fault in faults] == [
+    discrepancies = acquire.check(manifest())
+    assert [(discrepancy.kind, discrepancy.path) for discrepancy in discrepancies] == [
         ("changed", "set/labels.gz"),
         ("changed", "set/recordings/a.wav"),
         ("missing", "set/recordings/b.wav"),
         ("extra", "set/recordings/c.wav"),
     ]
-    assert str(raw / "set/recordings/a.wav") in str(faults[1]) and sha256(b"aa") in str(faults[1])
+    assert str(raw / "set/recordings/a.wav") in str(discrepancies[1])
+    assert sha256(b"aa") in str(discrepancies[1])
 
 
 def tar(top="set-26eb9aaf/", files=FILES):
@@ -318,7 +319,7 @@ def test_an_unknown_hash_is_recorded_and_a_later_change_refused():
         raw = bring(found)
         assert json.loads((raw / "recorded.json").read_text()) == {"set/labels.gz": sha256(first)}
         (raw / "set/labels.gz").write_bytes(second)
-        assert [fault.kind for fault in acquire.check(found)] == ["changed"]
+        assert [discrepancy.kind for discrepancy in acquire.check(found)] == ["changed"]
         (raw / "set/labels.gz").unlink()
         with pytest.raises(DataError) as caught:
             bring(found)
@@ -333,8 +334,9 @@ def test_a_record_that_is_gone_is_no_clean_bill_of_health():
         raw = bring(found)
         assert acquire.check(found) == []
         (raw / "recorded.json").unlink()
-        (fault,) = acquire.check(found)
-    assert fault.kind == "changed" and "its sha256 is not in recorded.json" in fault.said
+        (discrepancy,) = acquire.check(found)
+    assert discrepancy.kind == "changed"
+    assert "its sha256 is not in recorded.json" in discrepancy.message
 
 
 @pytest.mark.parametrize("content", ["[]", "null", '{"a": 1}', "{", '"x"', "[" * 100_000])
@@ -381,8 +383,8 @@ def test_an_unknown_archive_and_its_content_are_recorded():
         recorded = json.loads((raw / "recorded.json").read_text())
         assert recorded == {"t.tar.gz": sha256(tar()), "set/recordings": TREE}
         (raw / "set/recordings/a.wav").write_bytes(b"ab")
-        (fault,) = acquire.check(found)
-        assert fault.path == "set/recordings/a.wav"
+        (discrepancy,) = acquire.check(found)
+        assert discrepancy.path == "set/recordings/a.wav"
         for path in (raw / "set/recordings").iterdir():
             path.unlink()
         (raw / "set/recordings").rmdir()

@@ -84,8 +84,8 @@ def test_a_record_s_files_arrive_unpacked_and_verified():
     assert not (raw / ".downloads").exists() and not list(raw.rglob("*.part"))
     assert acquire.size(found).download.bytes == sum(map(len, FILES.values()))
     (raw / "sounds/bells/1.wav").write_bytes(b"dong")
-    (fault,) = acquire.check(found)
-    assert (fault.kind, fault.path) == ("changed", "sounds/bells/1.wav")
+    (discrepancy,) = acquire.check(found)
+    assert (discrepancy.kind, discrepancy.path) == ("changed", "sounds/bells/1.wav")
 
 
 def remove(folder):

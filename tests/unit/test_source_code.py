@@ -246,3 +246,8 @@ def test_a_module_without_its_source_is_one_line(monkeypatch):
     monkeypatch.setattr(source_code, "find_spec", lambda _: Compiled)
     with pytest.raises(MachineError, match=r"pipelines/models/mine\.py has no source"):
         code_of("pipelines.models.mine")
+
+
+@pytest.mark.parametrize("name", sorted(source_code.APART))
+def test_every_name_that_keys_leave_out_is_a_module(name):
+    assert util.find_spec(name) is not None, f"{name} has moved: its code would come into all keys"

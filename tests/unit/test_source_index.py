@@ -44,23 +44,23 @@ def test_each_kind_of_table_finds_what_is_missing_changed_or_extra(tmp_path, fol
     (folder / "fold2/c.wav").write_bytes(b"abcd")
     (folder / "fold1/.DS_Store").write_bytes(b"")
     (folder / "link").symlink_to("fold1")
-    faults = compare(folder, index)
-    assert [(fault.kind, fault.path) for fault in faults] == [
+    discrepancies = compare(folder, index)
+    assert [(discrepancy.kind, discrepancy.path) for discrepancy in discrepancies] == [
         ("changed", "fold1/b.wav"),
         ("changed", "fold2/c.wav"),
         ("missing", "fold2/d.wav"),
         ("extra", "fold1/.DS_Store"),
         ("extra", "link"),
     ]
-    assert str(folder / "fold1/b.wav") in str(faults[0])
+    assert str(folder / "fold1/b.wav") in str(discrepancies[0])
 
 
 def test_a_link_does_not_pass_for_the_file_it_points_to(folder):
     index = make_index(folder)
     (folder / "fold1/a.wav").unlink()
     (folder / "fold1/a.wav").symlink_to(folder / "fold1/b.wav")
-    (fault,) = compare(folder, index)
-    assert fault.kind == "changed" and "a link or a device" in str(fault)
+    (discrepancy,) = compare(folder, index)
+    assert discrepancy.kind == "changed" and "a link or a device" in str(discrepancy)
 
 
 def test_the_tree_hash_is_that_of_sha256sum(tmp_path, folder):
