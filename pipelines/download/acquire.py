@@ -1,4 +1,4 @@
-"""Bring a dataset's sources to `raw/<dataset>/<version>/`: from a mirror on disk, or download."""
+"""Bring a data set's sources to `raw/<dataset>/<version>/`: from a mirror on disk, or download."""
 
 import os
 from pathlib import Path
@@ -21,23 +21,23 @@ __all__ = ["Discrepancy", "acquire", "check", "missing", "raw_folder", "require_
 
 
 def raw_folder(manifest: DatasetManifest) -> Path:
-    """Return where the sources of a dataset lie."""
+    """Return the folder of a data set's sources."""
     return store.home() / "raw" / manifest.name / manifest.version
 
 
 def missing(manifest: DatasetManifest) -> list[str]:
-    """List the sources that are not there yet (a published source is always whole)."""
+    """List the sources that are missing (one that is there is whole: it was published)."""
     raw = raw_folder(manifest)
     return [source.path for source in sources(manifest) if not (raw / source.path).exists()]
 
 
 def size(manifest: DatasetManifest, paths: list[str] | None = None) -> Size:
-    """Say how much the sources are, or those with these paths; known bytes, and whether all are."""
+    """Return the bytes of all sources, or of those with these paths."""
     return size_of(manifest, raw_folder(manifest), paths)
 
 
 def require_room(manifest: DatasetManifest, mirror: Path | None) -> None:
-    """Raise MachineError, naming both numbers, if the disk has no room for what is missing."""
+    """Raise MachineError with both numbers if the disk has no room for the missing sources."""
     lacking = missing(manifest)
     if lacking:
         from_mirror = _mirror(mirror) is not None
@@ -51,38 +51,40 @@ def acquire(
     say: Say,
     progress: Progress | None = None,
 ) -> Path:
-    """Make every source present and verified; returns the raw folder.
+    """Bring and verify every missing source; return the raw folder.
 
     mirror: a folder that holds the sources under the same names; $AVSNN_MIRROR if None. What it
-    lacks is downloaded. Raises DataError (wrong bytes, nowhere to be had, a step by hand is
-    needed) or MachineError.
+    lacks is downloaded. Raises DataError (wrong bytes, no mirror has it, a manual step is needed)
+    or MachineError.
     """
     raw = raw_folder(manifest)
     if not missing(manifest):
         return raw
-    of = Acquisition(manifest, raw, _mirror(mirror), say, progress)
+    acquisition = Acquisition(manifest, raw, _mirror(mirror), say, progress)
+    # before the first byte: a disk that fills up after hours is of no use to anyone
     require_room(manifest, mirror)
     with store.lock(raw, waiting=say, what=f"the download of {manifest.name}"):
         try:
             for file in manifest.files:
-                _bring_file(of, file)
+                _bring_file(acquisition, file)
             for folder in manifest.folders:
-                bring_folder(of, folder)
+                bring_folder(acquisition, folder)
             for table in manifest.tables:
-                bring_table(of, table)
+                bring_table(acquisition, table)
             for record in manifest.records:
-                bring_record(of, record)
+                bring_record(acquisition, record)
         except OSError as error:
             raise MachineError(
                 f"{error.filename or raw}: {error.strerror or error}",
                 "check the space and the permissions; the same command goes on from here",
             ) from error
+        # last: what is staged lets an interrupted download go on
         store.remove(staging_folder(raw))
     return raw
 
 
 def check(manifest: DatasetManifest) -> list[Discrepancy]:
-    """Verify what is on disk, file by file; returns what is missing, changed or not listed."""
+    """Verify what is on disk, file by file; return what is missing, changed or not listed."""
     raw, discrepancies = raw_folder(manifest), []
     for file in manifest.files:
         expected = expected_here(raw, file)
@@ -102,22 +104,22 @@ def check(manifest: DatasetManifest) -> list[Discrepancy]:
     return discrepancies
 
 
-def _mirror(given: Path | None) -> Path | None:
-    if given is None and os.environ.get("AVSNN_MIRROR"):
-        given = Path(os.environ["AVSNN_MIRROR"])
-    if given is None:
+def _mirror(chosen: Path | None) -> Path | None:
+    if chosen is None and os.environ.get("AVSNN_MIRROR"):
+        chosen = Path(os.environ["AVSNN_MIRROR"])
+    if chosen is None:
         return None
-    folder = user_path(given, DataError)
+    folder = user_path(chosen, DataError)
     if not folder.is_dir():
-        raise DataError(f"{given} is not a folder", "check --from or AVSNN_MIRROR")
+        raise DataError(f"{chosen} is not a folder", "check --from or AVSNN_MIRROR")
     return folder
 
 
-def _bring_file(of: Acquisition, source: FileSource) -> None:
-    target = of.raw / source.path
+def _bring_file(acquisition: Acquisition, source: FileSource) -> None:
+    target = acquisition.raw / source.path
     if target.exists():
         return
-    staged = get(of, source)
+    staged = get(acquisition, source)
     target.parent.mkdir(parents=True, exist_ok=True)
     staged.replace(target)
     sync(target.parent)

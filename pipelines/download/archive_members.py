@@ -1,4 +1,4 @@
-"""What stands in an archive: members of a tar (plain or gzip) or a zip, nothing in them trusted."""
+"""Read the members of a tar (plain or gzip) or a zip; nothing in them is trusted."""
 
 import gzip
 import io
@@ -20,28 +20,30 @@ CHUNK_BYTES = 1 << 18
 MAX_HEADER_BYTES = 1 << 20
 MAX_GLOBAL_HEADERS = 64
 MAX_DEPTH = 32
-# A gzip member can expand 1032-fold; a skipped one costs only time, but not without end.
+# gzip can expand 1032-fold; skipping a member costs only time, but that must end too
 MAX_SKIPPED_RATIO = 200
 # the last two are how a split zip begins
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"PK00")
 
 
 class HostileError(Exception):
-    """The archive holds what an honest one does not, or more than declared."""
+    """The archive holds what no sound one has, or more than the manifest declares."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry: its name as stored, what forbids it (or ""), and how to read it."""
+    """One entry: its name as stored, why it must not be unpacked ("" if it may), how to read it."""
 
     name: str
-    fault: str
+    objection: str
     is_folder: bool
     open: Callable[[], IO[bytes] | None]
 
 
 def safe_parts(name: str) -> list[str]:
-    """Split a member's name, refusing every one that could leave the folder or hide."""
+    """Split a member's name. Raises HostileError for one that could leave the folder or hide."""
+    # control characters and lone surrogates would hide in a listing, a backslash or a drive letter
+    # leads elsewhere on Windows
     if (
         name.startswith("/")
         or re.match("[A-Za-z]:", name)
@@ -56,9 +58,9 @@ def safe_parts(name: str) -> list[str]:
 
 @contextmanager
 def members(parts: Sequence[Path], stream_bytes: int) -> Iterator[Iterator[Member]]:
-    """Open an archive and go through its members; several files are the parts of one split zip.
+    """Open an archive and yield its members; several files are the parts of one split zip.
 
-    stream_bytes: what a tar may expand to, beside 200 times its own size.
+    stream_bytes: the bytes that a tar may expand to, besides 200 times its own size.
     """
     with ExitStack() as stack:
         file = stack.enter_context(parts[0].open("rb"))
@@ -82,23 +84,23 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
     for info in archive.infolist():
         # The upper half holds the Unix mode; most DOS-made archives leave it zero.
         kind = stat.S_IFMT(info.external_attr >> 16)
-        fault = ""
-        if info.flag_bits & 0x41:
-            fault = "encrypted"
+        objection = ""
+        if info.flag_bits & 0x41:  # encrypted, by the old method or the strong one
+            objection = "encrypted"
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            fault = "a link or a device"
+            objection = "a link or a device"
         elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            fault = f"compressed by method {info.compress_type}, which is not deflate"
+            objection = f"compressed by method {info.compress_type}, which is not deflate"
         # orig_filename: zipfile cuts the other at a NUL and turns backslashes on Windows.
-        yield Member(info.orig_filename, fault, info.is_dir(), partial(archive.open, info))
+        yield Member(info.orig_filename, objection, info.is_dir(), partial(archive.open, info))
 
 
 def _tar_members(stream: "_Forward") -> Iterator[Member]:
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         while (info := archive.next()) is not None:
             plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None
-            fault = "" if plain or info.isdir() else "a link, a device or a sparse file"
-            yield Member(info.name, fault, info.isdir(), partial(archive.extractfile, info))
+            objection = "" if plain or info.isdir() else "a link, a device or a sparse file"
+            yield Member(info.name, objection, info.isdir(), partial(archive.extractfile, info))
             # The list that tarfile keeps would grow with every skipped member.
             archive.members.clear()  # type: ignore[attr-defined]
             if len(archive.pax_headers) > MAX_GLOBAL_HEADERS:
@@ -112,9 +114,10 @@ def _tar_members(stream: "_Forward") -> Iterator[Member]:
 
 
 class _Forward(io.RawIOBase):
-    """A tar's bytes read from front to back, each read and their sum bounded.
+    """A tar's bytes, read from front to back; each read and their sum are bounded.
 
-    tarfile reads extended headers at the size they claim and seeks where a header sends it.
+    Needed because tarfile reads an extended header at the size that it claims, and seeks to
+    wherever a header points.
     """
 
     def __init__(self, source: IO[bytes] | gzip.GzipFile, limit: int) -> None:

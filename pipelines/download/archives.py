@@ -1,7 +1,7 @@
-"""An archive from outside to a folder, whole or not at all, with nothing in it trusted.
+"""Unpack an archive into a folder, whole or not at all; nothing in the archive is trusted.
 
-tar (plain or gzip) and zip (whole or split), told apart by their first bytes. Only regular files
-come out; empty folders are not made.
+tar (plain or gzip) and zip (whole or split) are distinguished by their first bytes. Only regular
+files are unpacked; empty folders are not made.
 """
 
 import errno
@@ -24,6 +24,7 @@ from pipelines.download.archive_members import (
 from pipelines.errors import DataError
 
 SHOWN_NAMES = 5
+# what Python's readers raise for bytes that are damaged, or were made to harm them
 BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -37,8 +38,8 @@ BROKEN = (
 )
 
 
-class _Wanted:
-    """Which members come out, and how much of them at most."""
+class _Selection:
+    """The members that are unpacked, and the bounds on their number and bytes."""
 
     def __init__(
         self, max_bytes: int, max_files: int, folder: str, keep: Container[str] | None
@@ -49,20 +50,21 @@ class _Wanted:
         self.tops: set[str] = set()
 
     def path(self, name: str) -> list[str]:
-        """Return where a member goes, relative to the destination; [] if it does not come out."""
+        """Return a member's path relative to the destination; [] if it is not unpacked."""
         parts = safe_parts(name)
         if len(self.tops) < SHOWN_NAMES:
             self.tops.update(parts[:1])
         if self._above is None:
-            self._above = self._found_in(parts)
+            self._above = self._above_folder(parts)
         if self._above is None or parts[: len(self._above)] != self._above:
             return []
         below = parts[len(self._above) :]
         return below if self.keep is None or "/".join(below) in self.keep else []
 
-    def _found_in(self, parts: list[str]) -> list[str] | None:
-        """Return what stands above the wanted folder with the folder itself, if it is there."""
+    def _above_folder(self, parts: list[str]) -> list[str] | None:
+        """Return the path of the selected folder if a member lies in it, else None."""
         above = self.folder.split("/")
+        # forges pack everything below one folder of their own, whose name has the version
         for depth in (0, 1):
             if parts[depth : depth + len(above)] == above and len(parts) > depth + len(above):
                 return parts[: depth + len(above)]
@@ -81,15 +83,15 @@ def extract(
     """Unpack an archive into a new folder and return the number of files.
 
     archive: a file, or the parts of a split zip in order. max_bytes, max_files: bounds on what is
-    written, counted as it is written. folder: the folder that is taken, without its own name; it
-    stands at the top or, as forges pack, below one other. keep: the paths below it that come out;
-    None is all.
+    written, counted as it is written. folder: the folder whose content is unpacked; it stands at
+    the top or, as forges pack, below one other. keep: the paths below it that are unpacked; None is
+    all.
     Files get mode 0644, folders 0755. On any failure nothing is left behind.
     Raises DataError for a broken or hostile archive and for a destination that exists,
     MachineError when the disk does not take it.
     """
     parts = [archive] if isinstance(archive, Path) else list(archive)
-    wanted = _Wanted(max_bytes, max_files, folder, keep)
+    selection = _Selection(max_bytes, max_files, folder, keep)
     if destination.exists() or destination.is_symlink():
         raise DataError(f"{destination} exists already", "move it away to unpack it afresh")
     for part in parts:
@@ -98,8 +100,9 @@ def extract(
     with store.publish(destination) as unpacked:
         unpacked.mkdir()
         try:
-            with members(parts, max_bytes + (max_files << 12)) as found:
-                count = _write_all(found, unpacked, wanted)
+            # 4 KiB for the headers of each file
+            with members(parts, max_bytes + (max_files << 12)) as archived:
+                count = _write_all(archived, unpacked, selection)
         except BROKEN as error:
             raise _refusal(parts, f"not a whole tar, tar.gz or zip ({error})") from error
         except HostileError as error:
@@ -109,6 +112,7 @@ def extract(
             if error.errno == errno.EINVAL:
                 raise _refusal(parts, "its directory points outside it") from error
             raise
+        # an archive's own modes could make files executable, or unreadable for the user
         for path in [*unpacked.rglob("*"), unpacked]:
             path.chmod(0o755 if path.is_dir() else 0o644)
     return count
@@ -120,23 +124,23 @@ def _refusal(parts: Sequence[Path], cause: str) -> DataError:
     )
 
 
-def _write_all(found: Iterator[Member], folder: Path, wanted: _Wanted) -> int:
-    count, room = 0, wanted.max_bytes
-    for member in found:
-        path = wanted.path(member.name)
+def _write_all(archived: Iterator[Member], folder: Path, selection: _Selection) -> int:
+    count, room = 0, selection.max_bytes
+    for member in archived:
+        path = selection.path(member.name)
         if not path:
             continue
-        if member.fault:
-            raise HostileError(f"{member.name!r} is {member.fault}")
+        if member.objection:
+            raise HostileError(f"{member.name!r} is {member.objection}")
         if member.is_folder:
             continue
-        if count == wanted.max_files:
-            raise HostileError(f"holds more than the {wanted.max_files} files declared")
-        room -= _write(member, folder.joinpath(*path), room, wanted.max_bytes)
+        if count == selection.max_files:
+            raise HostileError(f"holds more than the {selection.max_files} files declared")
+        room -= _write(member, folder.joinpath(*path), room, selection.max_bytes)
         count += 1
     if not count:
-        tops = ", ".join(sorted(map(repr, wanted.tops))[:SHOWN_NAMES])
-        raise HostileError(f"holds no file below {wanted.folder!r}, only {tops or 'nothing'}")
+        tops = ", ".join(sorted(map(repr, selection.tops))[:SHOWN_NAMES])
+        raise HostileError(f"holds no file below {selection.folder!r}, only {tops or 'nothing'}")
     return count
 
 
@@ -147,11 +151,13 @@ def _write(member: Member, path: Path, room: int, max_bytes: int) -> int:
         raise HostileError(f"{member.name!r} has no content")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # "x": the second of two members of one name must not overwrite the first
         target = path.open("xb")
     except (FileExistsError, NotADirectoryError) as error:
         raise HostileError(f"{member.name!r} stands in it twice") from error
     with source, target:
         while chunk := source.read(CHUNK_BYTES):
+            # counted as it comes: the size in a header may be a lie
             written += len(chunk)
             if written > room:
                 raise HostileError(f"holds more than the {max_bytes} bytes declared")

@@ -1,7 +1,7 @@
-"""A file from its mirrors to its place: resumed, verified, published whole or not at all.
+"""Download a file from its mirrors: resumed, verified, published whole or not at all.
 
-Standard library only. The caller holds the lock of the dataset, so that no two processes write
-the same part file.
+It uses the standard library only. The caller holds the lock of the data set, so that no two
+processes write the same part file.
 """
 
 import os
@@ -19,9 +19,6 @@ from pipelines.errors import DataError, MachineError
 
 MAX_WAIT_S = 60.0
 MAX_BYTES = 64 << 30
-RESUME_HINT = (
-    "try again: it resumes at {} bytes, or take the file by hand and give it with --from DIR"
-)
 
 
 def fetch(
@@ -42,9 +39,9 @@ def fetch(
     The bytes grow in `.{name}.part` with `.{name}.part.json` beside it (address, ETag,
     Last-Modified), which an interrupt leaves for the next call. Wrong bytes are kept as
     `{name}.wrong` and never resumed.
-    progress: called with (bytes so far, bytes in all or None). attempts: per mirror, counted anew
-    whenever bytes were gained. backoff_s doubles with each attempt; timeout_s bounds each silence;
-    less than 1 KiB/s over slow_after_s counts as one.
+    progress: called with (bytes so far, bytes in all or None). attempts: per mirror, counted from
+    one again after each that brought new bytes. backoff_s doubles with each attempt. timeout_s
+    bounds each silence; less than 1 KiB/s over slow_after_s counts as a silence.
     Raises DataError when no mirror has the file, MachineError when the disk does not take it.
     """
     part = destination.with_name(f".{plain_name(destination.name)}.part")
@@ -61,6 +58,7 @@ def fetch(
         if expected.bytes is not None:
             lacking = expected.bytes - part_file.size(part)
             need_space(destination.parent, destination.name, lacking)
+        # the mirror of the part comes first: at another one its bytes would count for nothing
         begun = part_file.read_note(part).get("url")
         for url in sorted(urls, key=lambda url: url != begun):
             transfer = Transfer(url, part, expected, limit, timeout_s, slow_after_s, progress)
@@ -81,13 +79,17 @@ def fetch(
     if wrong is not None:
         raise wrong
     causes = "; ".join(refusals) or "the manifest has no address for it"
-    raise DataError(f"cannot download {destination.name}: {causes}", RESUME_HINT.format(have))
+    raise DataError(
+        f"cannot download {destination.name}: {causes}",
+        f"try again: it resumes at {have} bytes, "
+        "or take the file by hand and give it with --from DIR",
+    )
 
 
 def take_from(folder: Path, relative: str, destination: Path, expected: Expected) -> bool:
-    """Copy a file that a mirror folder on disk already has; False when it is not there.
+    """Copy a file from a mirror folder on disk; return False if the folder does not have it.
 
-    relative: POSIX path inside folder. Links in the user's own folder are followed.
+    relative: a POSIX path inside folder. Links in the user's own folder are followed.
     Raises DataError naming the mirror's file when its bytes are wrong.
     """
     names = PurePosixPath(relative).parts
@@ -115,13 +117,15 @@ def take_from(folder: Path, relative: str, destination: Path, expected: Expected
 
 
 def refuse_dead_link(path: Path) -> None:
-    """Raise DataError for a link that leads nowhere: who put it there means it to be taken."""
+    """Raise DataError for a link to nowhere, which a user meant to be followed."""
     if path.is_symlink() and not path.exists():
-        raise DataError(f"{path} is a link to {path.readlink()}, which is not there", "mend it")
+        raise DataError(
+            f"{path} is a link to {path.readlink()}, which is not there", "repair the link"
+        )
 
 
 def sync(path: Path) -> None:
-    """Make a file's or folder's bytes survive a power cut."""
+    """Flush a file or folder to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -130,7 +134,7 @@ def sync(path: Path) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Return a name that is one component of a path and nothing else, or raise DataError."""
+    """Return the name if it is a single component of a path. Raises DataError if not."""
     if (
         name in ("", ".", "..")
         or len(name.encode(errors="replace")) > 200
@@ -148,7 +152,7 @@ def _persist(
         try:
             return ask_once(transfer)
         except CutError as cut:
-            # Measured against the high-water mark: a server that ignores Range and cuts each
+            # Measured against the most bytes so far: a server that ignores Range and cuts each
             # time would otherwise count as progress for ever; so would one that drips.
             have = part_file.size(transfer.part)
             failures = 1 if have > best and not cut.is_slow else failures + 1
@@ -167,6 +171,7 @@ def _byte_limit(expected: Expected, max_bytes: int) -> int:
 
 
 def _set_aside(part: Path, destination: Path, url: str, differs: str) -> DataError:
+    # kept, so that a user can look whether it is an error page or a newer version
     wrong = destination.with_name(f"{destination.name}.wrong")
     part.replace(wrong)
     part_file.drop_note(part)
@@ -178,6 +183,7 @@ def _set_aside(part: Path, destination: Path, url: str, differs: str) -> DataErr
 
 
 def _publish(part: Path, destination: Path) -> None:
+    # flushed before it is renamed: after a power cut the name must not lead to an empty file
     sync(part)
     part.replace(destination)
     part_file.drop_note(part)

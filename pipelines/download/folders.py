@@ -1,4 +1,4 @@
-"""A folder of files: copied from a mirror or unpacked from its archives, verified, published."""
+"""Bring a folder of files: copied from a mirror or unpacked from archives, verified, published."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,68 +33,69 @@ SHOWN_DISCREPANCIES = 20
 
 
 def index_of(source: FolderSource | TableSource) -> Index | None:
-    """Read the table of ours that lists a source's files, if there is one."""
+    """Read the bundled table that lists a source's files; None if there is none."""
     if source.index is None:
         return None
     return read_index(registry.bundled("data_manifests") / source.index).below(source.path)
 
 
-def bring_folder(of: Acquisition, source: FolderSource) -> None:
-    """Make a folder present, whole and verified, or raise DataError and leave nothing."""
-    target, index = of.raw / source.path, index_of(source)
+def bring_folder(acquisition: Acquisition, source: FolderSource) -> None:
+    """Bring a folder, whole and verified. On DataError nothing is left."""
+    target, index = acquisition.raw / source.path, index_of(source)
     if target.exists():
         return
-    found = packed = None
-    if of.mirror is not None:
-        found = find_folder(of.mirror, source.path, index, source.holds)
-        packed = None if found else find_archives(of.mirror, source)
-    if found is not None:
+    # a mirror's folder comes before its archives, and those before a download
+    copied_from = packed = None
+    if acquisition.mirror is not None:
+        copied_from = find_folder(acquisition.mirror, source.path, index, source.holds)
+        packed = None if copied_from else find_archives(acquisition.mirror, source)
+    if copied_from is not None:
         with store.publish(target) as part:
-            links = copy_folder(found, part, index, *_limits(source, index))
+            links = copy_folder(copied_from, part, index, *_limits(source, index))
             if links:
-                of.say(f"{source.path}: {links} links in {found} were not followed")
-            accept(of.raw, source, part, named=found)
-        of.say(f"{source.path}: taken from {found}")
+                acquisition.say(f"{source.path}: {links} links in {copied_from} were not followed")
+            accept(acquisition.raw, source, part, named=copied_from)
+        acquisition.say(f"{source.path}: taken from {copied_from}")
     elif packed is not None:
         for path, archive in zip(packed, source.archives, strict=False):
             verify(path, expected_of(archive))
-        _settle(of.raw, source, packed)
-        _unpack(of, source, index, packed)
-        of.say(f"{source.path}: unpacked from {packed[-1]}")
+        _settle(acquisition.raw, source, packed)
+        _unpack(acquisition, source, index, packed)
+        acquisition.say(f"{source.path}: unpacked from {packed[-1]}")
     elif not any(archive.urls for archive in source.archives):
-        raise by_hand(of.manifest, source.path)
+        raise by_hand(acquisition.manifest, source.path)
     else:
-        packed = [get(of, archive, settled=False) for archive in source.archives]
-        _settle(of.raw, source, packed)
-        _unpack(of, source, index, packed)
+        packed = [get(acquisition, archive, settled=False) for archive in source.archives]
+        _settle(acquisition.raw, source, packed)
+        _unpack(acquisition, source, index, packed)
         for path in packed:
             path.unlink()
 
 
 def accept(raw: Path, source: FolderSource, folder: Path, named: Path) -> None:
-    """Verify a folder before it is published, and record what the manifest leaves open.
+    """Verify a folder before it is published; record the hash that the manifest does not have.
 
-    named: what the folder came from. Raises DataError naming what is missing or changed.
+    named: the folder's origin, for messages. Raises DataError naming what is missing or changed.
     """
     index = index_of(source)
     if index is not None:
         refuse(compare(folder, index, named), named, len(index.files))
         return
-    made = make_index(folder)
-    tree = tree_sha256(made)
+    index = make_index(folder)
+    tree = tree_sha256(index)
     if source.tree_sha256 is None:
         settle(raw, source.path, tree)
     elif tree != source.tree_sha256:
         raise DataError(
             f"{named}: the folder's sha256 is {tree}, expected {source.tree_sha256} "
-            f"({len(made.files)} files, expected {source.files})",
+            f"({len(index.files)} files, expected {source.files})",
             "take another copy with --from DIR; nothing was deleted",
         )
-    keep_index(raw, source.path, made)
+    keep_index(raw, source.path, index)
 
 
 def refuse(discrepancies: Sequence[Discrepancy], named: Path, listed: int) -> None:
-    """Raise DataError if there are discrepancies: counted, the first of them named."""
+    """Raise DataError if there are discrepancies, with their counts and the first of them."""
     if not discrepancies:
         return
     lines = [str(discrepancy) for discrepancy in discrepancies[:SHOWN_DISCREPANCIES]]
@@ -113,7 +114,7 @@ def refuse(discrepancies: Sequence[Discrepancy], named: Path, listed: int) -> No
 
 
 def check_folder(raw: Path, source: FolderSource) -> list[Discrepancy]:
-    """Verify a folder on disk; returns its discrepancies."""
+    """Verify a folder on disk; return its discrepancies."""
     folder = raw / source.path
     if not folder.is_dir():
         return [Discrepancy("missing", source.path, f"{folder}: no such folder")]
@@ -124,23 +125,24 @@ def check_folder(raw: Path, source: FolderSource) -> list[Discrepancy]:
         tree = None
     if index is None or (tree is not None and tree_sha256(index) != tree):
         index = make_index(folder)
-        if (found := tree_sha256(index)) == tree:
+        # without the list of files, only the hash over all of them can be compared
+        if (actual := tree_sha256(index)) == tree:
             return []
-        said = f"{folder}: the folder's sha256 is {found}, expected {tree or '(never recorded)'}"
-        return [Discrepancy("changed", source.path, said)]
+        text = f"{folder}: the folder's sha256 is {actual}, expected {tree or '(never recorded)'}"
+        return [Discrepancy("changed", source.path, text)]
     discrepancies = compare(folder, index)
     return [Discrepancy(f.kind, f"{source.path}/{f.path}", f.message) for f in discrepancies]
 
 
 def _limits(source: FolderSource, index: Index | None) -> tuple[int, int]:
-    """Return how many files and bytes may come out."""
+    """Return the bounds on the files and the bytes of a folder."""
     files = source.files if index is None else len(index.files)
     size = source.bytes or (None if index is None else index.total_bytes)
     return files or MAX_FILES, size or MAX_BYTES
 
 
 def _settle(raw: Path, source: FolderSource, packed: Sequence[Path]) -> None:
-    """Record archives of unknown hash, unless the folder's own content is known."""
+    """Record the hashes of archives without one, unless the folder's own content is known."""
     if source.index or source.tree_sha256:
         return
     for path, archive in zip(packed, source.archives, strict=False):
@@ -149,17 +151,21 @@ def _settle(raw: Path, source: FolderSource, packed: Sequence[Path]) -> None:
 
 
 def _unpack(
-    of: Acquisition, source: FolderSource, index: Index | None, packed: Sequence[Path]
+    acquisition: Acquisition, source: FolderSource, index: Index | None, packed: Sequence[Path]
 ) -> None:
-    target = of.raw / source.path
+    target = acquisition.raw / source.path
     unpacked = temporary.beside(target)
     max_files, max_bytes = _limits(source, index)
     try:
         archives.extract(
-            packed, unpacked, max_bytes=max_bytes, max_files=max_files,
-            folder=source.archive_folder, keep=None if index is None else index.files,
-        )  # fmt: skip
-        accept(of.raw, source, unpacked, named=packed[-1])
+            packed,
+            unpacked,
+            max_bytes=max_bytes,
+            max_files=max_files,
+            folder=source.archive_folder,
+            keep=None if index is None else index.files,
+        )
+        accept(acquisition.raw, source, unpacked, named=packed[-1])
         unpacked.rename(target)
         sync(target.parent)
     finally:

@@ -1,4 +1,4 @@
-"""An address opened over http or https: redirects followed and bounded, every refusal in words."""
+"""Open an address over http or https: redirects are bounded, refusals carry their reason."""
 
 import http.client
 import re
@@ -15,9 +15,9 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class CutError(Exception):
-    """The answer ended early or was a passing refusal: worth asking the same mirror again.
+    """The answer ended early, or the refusal may pass: the same mirror is asked again.
 
-    wait_s: what the server asks for. is_slow: bytes came, but too few to call it progress.
+    wait_s: the pause that the server asks for. is_slow: bytes came, but too few to be progress.
     """
 
     def __init__(self, cause: str, wait_s: float | None = None, is_slow: bool = False) -> None:
@@ -26,19 +26,20 @@ class CutError(Exception):
 
 
 class RefusedError(Exception):
-    """This mirror will not give the file that the manifest means: ask the next one."""
+    """This mirror does not have the file of the manifest: the next one is asked."""
 
 
 def open_url(url: str, headers: dict[str, str], timeout_s: float) -> http.client.HTTPResponse:
     """Send a GET and return the answer, whatever its status unless that is a redirect.
 
-    Raises CutError (worth another try) or RefusedError: so for a certificate that is
-    not trusted and for a redirect from https to http.
+    Raises CutError (another try may succeed) or RefusedError, which includes a certificate that is
+    not trusted and a redirect from https to http.
     """
+    # no default opener: it also opens file:, ftp: and data:, and follows redirects by itself
     opener = OpenerDirector()
     for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler()):
         opener.add_handler(handler)
-    seen: list[str] = []
+    visited: list[str] = []
     while True:
         try:
             parts = urlsplit(url)
@@ -50,7 +51,8 @@ def open_url(url: str, headers: dict[str, str], timeout_s: float) -> http.client
             if response.status not in REDIRECTS:
                 return response
             response.close()
-            seen.append(url)
+            visited.append(url)
+            # servers send spaces and letters in Location that http.client refuses
             location = quote(response.headers.get("Location", ""), safe=string.punctuation)
             url = urljoin(url, location)
             # over http anyone on the way can put another file in the place of the right one
@@ -66,9 +68,9 @@ def open_url(url: str, headers: dict[str, str], timeout_s: float) -> http.client
                     "proxy is needed, name its file in SSL_CERT_FILE"
                 ) from error
             raise CutError(cause_of(error)) from error
-        if url in seen:
+        if url in visited:
             raise RefusedError(f"redirects in a circle, back to {url[:200]}")
-        if len(seen) > MAX_REDIRECTS:
+        if len(visited) > MAX_REDIRECTS:
             raise RefusedError(f"more than {MAX_REDIRECTS} redirects, the last to {url[:200]}")
 
 
@@ -81,7 +83,7 @@ def user_agent() -> str:
 
 
 def cause_of(error: Exception) -> str:
-    """Say in a few words what went wrong on the line."""
+    """Return the cause of an error of the network in a few words."""
     reason = getattr(error, "reason", error)
     # It may quote the server, whose control characters must not reach the terminal.
     text = str(reason).encode("unicode_escape").decode()[:200]
@@ -89,12 +91,12 @@ def cause_of(error: Exception) -> str:
 
 
 def status_text(status: int) -> str:
-    """Return "HTTP 404 Not Found": our own words, for a server's could carry control characters."""
+    """Return "HTTP 404 Not Found" in Python's words: a server's could carry control characters."""
     return f"HTTP {status} {http.client.responses.get(status, '')}".strip()
 
 
 def retry_after(response: http.client.HTTPResponse) -> float | None:
-    """Return the seconds that Retry-After asks for, told as a number or as a date."""
+    """Return the seconds that Retry-After asks for, as a number or as a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]{1,9}", text):
         return float(text)

@@ -1,4 +1,4 @@
-"""One request for a file: where it goes on, which answer fits, and the bytes into the part."""
+"""One request for a file: the range asked for, the check of the answer, the bytes to the part."""
 
 import http.client
 import re
@@ -20,7 +20,7 @@ from pipelines.download.http_open import (
 from pipelines.download.verify import CHUNK_BYTES, Expected
 from pipelines.errors import MachineError
 
-PASSING = (408, 425, 429, 500, 502, 503, 504)
+RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 MIN_BYTES_PER_S = 1024
 
 Progress = Callable[[int, int | None], None]
@@ -28,10 +28,10 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Transfer:
-    """One mirror's address and what bounds the answer.
+    """One mirror's address and the bounds on its answer.
 
-    timeout_s: of each silence. slow_after_s: the time over which fewer than MIN_BYTES_PER_S are
-    as good as none.
+    timeout_s: of each silence. slow_after_s: a speed below MIN_BYTES_PER_S over this time counts as
+    a silence.
     """
 
     url: str
@@ -44,12 +44,12 @@ class Transfer:
 
     @property
     def promised(self) -> int | None:
-        """The exact size, unless a re-compressed file may have another."""
+        """The exact size; None where a re-compressed file may have another."""
         return None if self.expected.content_md5 else self.expected.bytes
 
 
 def ask_once(transfer: Transfer) -> None:
-    """Ask for what the part still lacks and append it; returns when the part is complete.
+    """Ask for the bytes that the part lacks and append them; return when the part is complete.
 
     Raises CutError, RefusedError, MachineError (disk too small) or OSError (disk).
     """
@@ -57,7 +57,7 @@ def ask_once(transfer: Transfer) -> None:
     have = part_file.size(part) if note.get("url") == transfer.url else 0
     if have and have == transfer.promised:
         return
-    # Without a validator only a hash can tell whether the two halves belong together.
+    # Without a validator (RFC 9110, 13.1.5) only a hash shows that the two halves belong together.
     validator, expected = part_file.validator(note), transfer.expected
     if have > transfer.limit or not (validator or expected.md5 or expected.sha256):
         have = 0
@@ -67,6 +67,7 @@ def ask_once(transfer: Transfer) -> None:
         if validator:
             headers["If-Range"] = validator
     with open_url(transfer.url, headers, transfer.timeout_s) as response:
+        # 416: nothing behind these bytes; the part is complete, or the file has become shorter
         if response.status == 416 and have:
             if response.headers.get("Content-Range", "") == f"bytes */{have}" and (
                 transfer.promised in (None, have)
@@ -79,7 +80,7 @@ def ask_once(transfer: Transfer) -> None:
 
 
 def need_space(folder: Path, name: str, needed: int) -> None:
-    """Raise MachineError, naming both numbers, if a folder's disk has less room than needed."""
+    """Raise MachineError with both numbers if a folder's disk has less room than needed."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise MachineError(
@@ -91,12 +92,13 @@ def need_space(folder: Path, name: str, needed: int) -> None:
 def _accept(
     response: http.client.HTTPResponse, transfer: Transfer, have: int, note: dict[str, str]
 ) -> tuple[int, int | None]:
-    """Return where the body starts and how long the whole file is, or refuse the answer."""
+    """Return where the body starts and the bytes of the whole file, or refuse the answer."""
     status = response.status
-    if status in PASSING:
+    if status in RETRIED_STATUSES:
         raise CutError(status_text(status), retry_after(response))
     start, total = 0, response.length
     if status == 206 and have:
+        # a range other than the one asked for would put bytes in the wrong place
         match = re.fullmatch(
             r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("Content-Range", "")
         )
@@ -127,6 +129,7 @@ def _receive(
         while chunk := _read(response):
             have += len(chunk)
             if have > (transfer.limit if total is None else total):
+                # nothing of a server that breaks its own promise is worth resuming
                 file.truncate(0)
                 raise RefusedError("sends more bytes than promised")
             file.write(chunk)

@@ -1,4 +1,4 @@
-"""The list of a folder's files with size and hash: read, made, and held against what is there."""
+"""The list of a folder's files with size and hash: read, made, and compared with the folder."""
 
 import hashlib
 import os
@@ -31,9 +31,9 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Index:
-    """Files by their path relative to the folder. algorithm: "md5" or "sha256".
+    """The files of a folder by their relative path. algorithm: "md5" or "sha256".
 
-    prefix: what stands before each path in the table.
+    prefix: the folder before each path in the table.
     """
 
     algorithm: str
@@ -42,14 +42,14 @@ class Index:
 
     @property
     def total_bytes(self) -> int | None:
-        """The bytes of all files, None if some are unknown."""
+        """The bytes of all files; None if some are unknown."""
         sizes = [entry.bytes for entry in self.files.values()]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     def below(self, folder: str) -> "Index":
-        """Return the part that stands below a folder, or all of it where nothing does.
+        """Return the files below a folder, with paths relative to it, or all if none is below it.
 
-        So one table may serve one folder, with paths relative to it, or several, with theirs.
+        So a table may list one folder, with paths relative to it, or several, with their names.
         """
         prefix = f"{folder}/"
         inside = {k.removeprefix(prefix): v for k, v in self.files.items() if k.startswith(prefix)}
@@ -58,7 +58,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """One file that is not as it should be; str() says it in a line."""
+    """One file that is not as the index lists it; str() gives its message, one line."""
 
     kind: Literal["missing", "changed", "extra"]
     path: str
@@ -71,11 +71,14 @@ class Discrepancy:
 def read_index(path: Path) -> Index:
     """Read a table: tab-separated, headed `path`, optionally `bytes`, and `md5` or `sha256`.
 
-    Raises DataError naming the line that is not a row of it.
+    Raises DataError naming the first line that is not a row of the table.
     """
     try:
         if path.stat().st_size > MAX_INDEX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_INDEX_BYTES} bytes", "it is not ours")
+            raise DataError(
+                f"{path} is larger than {MAX_INDEX_BYTES} bytes",
+                "avsnn did not write it: remove it",
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}", "correct the table") from error
@@ -98,7 +101,7 @@ def read_index(path: Path) -> Index:
 
 
 def write_index(path: Path, index: Index) -> None:
-    """Publish an index whose sizes are all known as a table that read_index reads."""
+    """Publish an index as a table that read_index reads. All its sizes must be known."""
     rows = (f"{name}\t{e.bytes}\t{e.digest}\n" for name, e in sorted(index.files.items()))
     store.publish_text(path, f"path\tbytes\t{index.algorithm}\n" + "".join(rows))
 
@@ -106,7 +109,7 @@ def write_index(path: Path, index: Index) -> None:
 def make_index(folder: Path) -> Index:
     """List a folder's regular files with size and sha256, hashed by several threads.
 
-    Links, devices and empty folders do not count.
+    Links, devices and empty folders are left out.
     Raises DataError for a file that cannot be read or whose name no table can hold.
     """
     sizes = {}
@@ -121,7 +124,7 @@ def make_index(folder: Path) -> Index:
 
 
 def tree_sha256(index: Index) -> str:
-    """Return sha256 over the sorted lines "<relative posix path> <sha256>\\n" of an index."""
+    """Return the sha256 of the sorted lines "<relative posix path> <sha256>\\n" of an index."""
     lines = sorted(f"{name} {entry.digest}\n" for name, entry in index.files.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -132,6 +135,7 @@ def compare(folder: Path, index: Index, named: Path | None = None) -> list[Discr
     named: the folder's name in messages. Returns the discrepancies, sorted by path: first what is
     missing or changed, then what is there and not listed.
     """
+    # sizes first: they cost nothing, and a file of another size need not be hashed
     named = named or folder
     there = dict(files_in(folder))
     discrepancies = [
@@ -147,14 +151,14 @@ def compare(folder: Path, index: Index, named: Path | None = None) -> list[Discr
                 Discrepancy("changed", name, f"{named / name}: a link or a device")
             )
         elif entry.bytes not in (None, size):
-            said = f"{named / name}: {size} bytes, listed with {entry.bytes}"
-            discrepancies.append(Discrepancy("changed", name, said))
+            text = f"{named / name}: {size} bytes, listed with {entry.bytes}"
+            discrepancies.append(Discrepancy("changed", name, text))
         else:
             same.append(name)
     for name, digest in _hashed(folder, same, index.algorithm).items():
         if digest != (listed := index.files[name].digest):
-            said = f"{named / name}: {index.algorithm} is {digest}, listed with {listed}"
-            discrepancies.append(Discrepancy("changed", name, said))
+            text = f"{named / name}: {index.algorithm} is {digest}, listed with {listed}"
+            discrepancies.append(Discrepancy("changed", name, text))
     extra = [
         Discrepancy("extra", n, f"{named / n}: not listed") for n in there if n not in index.files
     ]
@@ -163,24 +167,25 @@ def compare(folder: Path, index: Index, named: Path | None = None) -> list[Discr
 
 
 def files_in(folder: Path) -> Iterator[tuple[str, int | None]]:
-    """Go through what is in a folder and is no folder: POSIX path, bytes (None: not a file).
+    """Yield each entry below a folder but folders: POSIX path and bytes (None: no regular file).
 
     Links are not followed. Raises DataError for a folder that cannot be read.
     """
     for at, folders, names in os.walk(folder, onerror=partial(_unreadable, folder)):
+        # os.walk counts a link to a folder among the folders, and does not enter it
         linked = [name for name in folders if (Path(at) / name).is_symlink()]
         for name in [*names, *linked]:
             path = Path(at) / name
             try:
-                found = path.lstat()
+                status = path.lstat()
             except OSError as error:
                 _unreadable(folder, error)
-            is_file = stat.S_ISREG(found.st_mode)
-            yield path.relative_to(folder).as_posix(), found.st_size if is_file else None
+            is_file = stat.S_ISREG(status.st_mode)
+            yield path.relative_to(folder).as_posix(), status.st_size if is_file else None
 
 
 def is_plain(path: str) -> bool:
-    """Say whether a path is relative, stays inside, and can stand in a line of text."""
+    """Return whether a path is relative, stays inside its folder, and fits into a line of text."""
     try:
         return path == "/".join(safe_parts(path)) != ""
     except HostileError:

@@ -1,4 +1,4 @@
-"""Dataset manifests: what `data_manifests/<name>.yaml` says of a dataset, checked when read."""
+"""Manifests of data sets: the schema of `data_manifests/<name>.yaml`, checked when it is read."""
 
 import json
 from typing import Annotated, Literal
@@ -12,6 +12,7 @@ from pipelines.recipe.messages import render
 from pipelines.recipe.schema_messages import faults_of
 from pipelines.recipe.settings_from_signature import Section
 
+# plain ASCII without a leading dot: it cannot leave its folder, hide or be taken for an option
 RelativePath = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
 ]
@@ -20,7 +21,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FileSource(Section):
-    """One file, fetched from the first URL that answers. null: unknown, never a guess."""
+    """One file, fetched from the first URL that answers. null is unknown, never a guess."""
 
     path: RelativePath
     urls: tuple[str, ...]
@@ -33,12 +34,13 @@ class FileSource(Section):
 class FolderSource(Section):
     """A folder of files, unpacked from an archive or copied from a mirror.
 
-    archives: the archive; several are the parts of one split zip, in order. archive_folder: where
-    the folder stands in the archive, at its top or below one other folder; "" if it is the whole.
-    files, bytes: what the folder holds at most, unpacked; null is unknown. index: the table in
-    data_manifests that lists its files (paths relative to it, or below its path); what a table
-    does not list is left out. tree_sha256: over the sorted lines "<relative path> <sha256>" of all
-    its files. holds: names, one of which stands directly in it; by them a copy of it is known.
+    archives: the archive; several are the parts of one split zip, in order. archive_folder: the
+    path of the folder in the archive, at its top or below one other folder; "" if it is the whole.
+    files, bytes: upper bounds on the unpacked folder; null is unknown. index: the table in
+    data_manifests that lists its files (paths relative to it, or below its path); files that the
+    table does not list are left out. tree_sha256: the hash of the sorted lines "<relative path>
+    <sha256>" of all its files. holds: names that a copy of the folder is recognised by: one of them
+    stands directly in it.
     """
 
     path: RelativePath
@@ -52,7 +54,7 @@ class FolderSource(Section):
 
 
 class TableSource(Section):
-    """Many files with an address each: a prefix of url_prefixes, then the path that the index has.
+    """Many files with an address each: a prefix of url_prefixes, then the path in the index.
 
     index: the table in data_manifests (paths relative to the folder, or below its path). path: the
     folder that the files go to.
@@ -64,10 +66,10 @@ class TableSource(Section):
 
 
 class RecordSource(Section):
-    """The files of a Zenodo record, whose list is asked of its API at the first download.
+    """The files of a Zenodo record, whose list its API returns at the first download.
 
-    The list is kept; a record that lists something else later is refused. Archives are unpacked.
-    path: the folder that they go to.
+    The list is kept; a record that later lists other files is refused. Archives are unpacked.
+    path: the folder that the files go to.
     """
 
     path: RelativePath
@@ -75,10 +77,10 @@ class RecordSource(Section):
 
 
 class DatasetManifest(Section):
-    """One dataset: what it is, where it comes from, under which terms.
+    """One data set: its title, licence, citation, classes, protocols and sources.
 
-    by_hand: what a person must do where access is "form" or "account". max_excluded_share: the
-    share of clips that may be unreadable before `prepare` stops.
+    by_hand: the manual step where access is "form" or "account". max_excluded_share: the share of
+    clips that may be unreadable before `prepare` stops.
     """
 
     name: str
@@ -102,12 +104,12 @@ Source = FileSource | FolderSource | TableSource | RecordSource
 
 
 def sources(manifest: DatasetManifest) -> tuple[Source, ...]:
-    """Return all sources of a dataset."""
+    """Return all sources of a data set."""
     return (*manifest.files, *manifest.folders, *manifest.tables, *manifest.records)
 
 
 def load(name: str) -> DatasetManifest:
-    """Read a dataset's manifest. Raises UsageError (no such dataset) or DataError (faults)."""
+    """Read a data set's manifest. Raises UsageError (no such data set) or DataError (faults)."""
     if name not in registry.names("dataset"):
         registry.load("dataset", name)  # raises with the nearest name
     path = registry.bundled("data_manifests") / f"{name}.yaml"
@@ -120,6 +122,7 @@ def load(name: str) -> DatasetManifest:
     if manifest.name != name:
         raise DataError(f"{path} names the dataset {manifest.name!r}", "file and name must agree")
     paths = [source.path for source in sources(manifest)]
+    # one below another would make the outer one seem changed as soon as the inner one comes
     for place in paths:
         if sum(f"{other}/".startswith(f"{place}/") for other in paths) > 1:
             raise DataError(f"{path}: two sources at or below {place}", "give each its own place")

@@ -1,4 +1,4 @@
-"""A folder on the user's disk that may hold a source: found under several names, and copied."""
+"""A folder on the user's disk that may hold a source: searched under several names, and copied."""
 
 import os
 import shutil
@@ -11,17 +11,18 @@ from pipelines.download.source_file import MAX_BYTES, MAX_FILES
 from pipelines.errors import DataError
 
 ARCHIVE_ENDS = (".zip", ".tar", ".tar.gz", ".tgz")
-# so many files of an index are looked for, spread over it
-LOOKED_FOR = 20
+# files of an index that are looked for, spread over it: a table may list a million
+SAMPLED_FILES = 20
 
 
 def find_folder(
     mirror: Path, path: str, index: Index | None = None, holds: tuple[str, ...] = ()
 ) -> Path | None:
-    """Find a source's folder in a mirror, under its path or its name, or as the mirror itself.
+    """Return a source's folder in a mirror, under its path or its name, or the mirror itself.
 
-    The mirror itself counts if it has the folder's name, or holds files of its index or any of
-    the names that such a folder has directly in it. Raises DataError for a link to nowhere.
+    The mirror itself is the folder if it has the folder's name, or holds files of its index or any
+    of the names in holds. Returns None if it has no such folder. Raises DataError for a link to
+    nowhere.
     """
     name = PurePosixPath(path).name
     for folder in (mirror / path, mirror / name):
@@ -31,16 +32,17 @@ def find_folder(
     known = [mirror / part for part in holds]
     if index is not None:
         paths = sorted(index.files)
-        known += [mirror / part for part in paths[:: max(1, len(paths) // LOOKED_FOR)]]
+        known += [mirror / part for part in paths[:: max(1, len(paths) // SAMPLED_FILES)]]
     is_it = mirror.resolve().name == name or any(place.exists() for place in known)
+    # a mirror of archives may have the folder's name too: then those are unpacked
     return mirror if is_it and not find_any_archive(mirror) else None
 
 
 def find_archives(mirror: Path, source: FolderSource) -> list[Path] | None:
-    """Find all archives of a folder in a mirror, under their paths or their names.
+    """Return all archives of a folder in a mirror, under their paths or names, else None.
 
-    Where the manifest names none, or none that could be downloaded, the only archive there is it.
-    Raises DataError if there are several to choose from.
+    Where the manifest names no archive, or none that can be downloaded, the only archive in the
+    mirror is taken. Raises DataError if there are several.
     """
     named = []
     for archive in source.archives:
@@ -52,13 +54,14 @@ def find_archives(mirror: Path, source: FolderSource) -> list[Path] | None:
         return named
     if any(archive.urls for archive in source.archives):
         return None
-    found = find_any_archive(mirror)
-    if len(found) > 1:
+    candidates = find_any_archive(mirror)
+    if len(candidates) > 1:
+        names = ", ".join(path.name for path in candidates[:5])
         raise DataError(
-            f"{mirror} holds {len(found)} archives: {', '.join(p.name for p in found[:5])}",
+            f"{mirror} holds {len(candidates)} archives: {names}",
             f"put the one that is {source.path} in a folder of its own",
         )
-    return found or None
+    return candidates or None
 
 
 def find_any_archive(mirror: Path) -> list[Path]:
@@ -74,9 +77,9 @@ def copy_folder(
     max_files: int = MAX_FILES,
     max_bytes: int = MAX_BYTES,
 ) -> int:
-    """Copy a folder; only what its index lists if it has one. Returns the links left out.
+    """Copy a folder, or only the files that its index lists; return the number of links left out.
 
-    Links and devices are not followed. Raises DataError for more files or bytes than allowed.
+    Links and devices are not copied. Raises DataError for more files or bytes than allowed.
     """
     part.mkdir(parents=True)
     count = total = links = 0

@@ -1,4 +1,4 @@
-"""A download in the making: the bytes so far, and a note of which answer they came from."""
+"""An unfinished download: its bytes so far, and a note of the answer that they came from."""
 
 import http.client
 import json
@@ -11,9 +11,10 @@ def size(path: Path) -> int:
 
 
 def read_note(part: Path) -> dict[str, str]:
-    """Return url, etag and last_modified as noted; {} where there is no readable note."""
+    """Return the note's url, etag and last_modified; {} where there is no readable note."""
     try:
         with _note_path(part).open("rb") as file:
+            # bounded: the file lies in the user's folder, and may be anything
             note = json.loads(file.read(1 << 16))
     except (OSError, ValueError, RecursionError):
         return {}
@@ -23,13 +24,13 @@ def read_note(part: Path) -> dict[str, str]:
 
 
 def write_note(part: Path, url: str, response: http.client.HTTPResponse) -> None:
-    """Note which file of which server the bytes of a part belong to."""
+    """Write the note of the address and version that the bytes of a part belong to."""
     note = {"url": url, **_identity(response)}
     _note_path(part).write_text(json.dumps(note), encoding="utf-8")
 
 
 def drop_note(part: Path) -> None:
-    """Remove the note of a part that is finished or given up."""
+    """Remove the note of a part that is complete or abandoned."""
     _note_path(part).unlink(missing_ok=True)
 
 
@@ -40,13 +41,13 @@ def drop(part: Path) -> None:
 
 
 def validator(note: dict[str, str]) -> str | None:
-    """Return what may stand in If-Range (RFC 9110, 13.1.5): not a weak ETag."""
+    """Return the value of If-Range (RFC 9110, 13.1.5), which must not be a weak ETag."""
     etag = note.get("etag")
     return etag if etag and not etag.startswith("W/") else note.get("last_modified")
 
 
 def is_same_file(note: dict[str, str], response: http.client.HTTPResponse) -> bool:
-    """Say whether an answer is of the file that was noted, as far as both tell."""
+    """Return whether an answer is of the noted version, judged by the headers that both have."""
     now = _identity(response)
     shared = [key for key in ("etag", "last_modified") if key in note and key in now]
     return not shared or note[shared[0]] == now[shared[0]]
@@ -57,5 +58,5 @@ def _note_path(part: Path) -> Path:
 
 
 def _identity(response: http.client.HTTPResponse) -> dict[str, str]:
-    found = {"etag": "ETag", "last_modified": "Last-Modified"}
-    return {key: text for key, name in found.items() if (text := response.headers.get(name))}
+    headers = {"etag": "ETag", "last_modified": "Last-Modified"}
+    return {key: text for key, name in headers.items() if (text := response.headers.get(name))}

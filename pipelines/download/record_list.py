@@ -1,4 +1,4 @@
-"""The list of a Zenodo record's files: asked of its API, checked, kept, and held to."""
+"""The list of a Zenodo record's files: requested from its API, checked, kept, compared later."""
 
 import json
 import re
@@ -28,35 +28,35 @@ class RecordFile(NamedTuple):
     url: str
 
 
-def list_files(of: Acquisition, source: RecordSource) -> list[RecordFile]:
-    """Ask a record for its files; an answer other than the first is refused.
+def list_files(acquisition: Acquisition, source: RecordSource) -> list[RecordFile]:
+    """Request the list of a record's files; where the record does not answer, return the kept list.
 
-    Where the record does not answer, the list that was kept holds.
-    Raises DataError (no answer and no list, not a list of files, another one than before).
+    Raises DataError (no answer and no kept list, not a list of files, other files than in the kept
+    list).
     """
-    kept = kept_list(of.raw, source)
-    answer = of.staged(f"{source.path}.json")
+    kept = kept_list(acquisition.raw, source)
+    answer = acquisition.staged(f"{source.path}.json")
     try:
         fetch([source.api], answer, Expected(), max_bytes=MAX_LIST_BYTES)
     except DataError:
         if kept is None:
             raise
         return kept
-    found = parse(_content(answer), source.api)
+    listed = parse(_content(answer), source.api)
     answer.unlink()
     if kept is None:
-        store.publish_json(_kept_path(of.raw, source), [file._asdict() for file in found])
-    elif differs := _differences(kept, found):
+        store.publish_json(_kept_path(acquisition.raw, source), [file._asdict() for file in listed])
+    elif differs := _differences(kept, listed):
         raise DataError(
             f"{source.api} lists other files than at the first download: {differs}",
             f"take the first version with --from DIR; or, to go on with the new one, remove "
-            f"{_kept_path(of.raw, source)} and what was made from the old one",
+            f"{_kept_path(acquisition.raw, source)} and what was made from the old one",
         )
-    return found
+    return listed
 
 
 def kept_list(raw: Path, source: RecordSource) -> list[RecordFile] | None:
-    """Return the list as it was at the first download, None before it."""
+    """Return the list of the first download; None before it."""
     path = _kept_path(raw, source)
     if not path.exists():
         return None
@@ -68,20 +68,20 @@ def kept_list(raw: Path, source: RecordSource) -> list[RecordFile] | None:
 
 
 def parse(content: Any, api: str) -> list[RecordFile]:
-    """Read the files out of a record's JSON, nothing in it trusted; sorted by name.
+    """Return the files of a record's JSON, sorted by name; nothing in it is trusted.
 
-    Raises DataError naming the first thing that is not as it should be.
+    Raises DataError naming the first entry that is not valid.
     """
     files = content.get("files") if isinstance(content, dict) else None
     if not isinstance(files, list) or not 0 < len(files) <= MAX_RECORD_FILES:
         raise _bad(api, "no list of files in it")
-    found = sorted(_file(file, api) for file in files)
-    names = [file.name for file in found]
+    listed = sorted(_file(file, api) for file in files)
+    names = [file.name for file in listed]
     if len(set(names)) < len(names):
         raise _bad(api, "two files of one name")
-    if sum(file.bytes for file in found) > MAX_RECORD_BYTES:
+    if sum(file.bytes for file in listed) > MAX_RECORD_BYTES:
         raise _bad(api, f"more than {MAX_RECORD_BYTES} bytes")
-    return found
+    return listed
 
 
 def _file(file: Any, api: str) -> RecordFile:
@@ -92,11 +92,13 @@ def _file(file: Any, api: str) -> RecordFile:
         raise _bad(api, "a file without key, size, checksum or link") from None
     if not isinstance(name, str) or not is_plain(name) or name.startswith("."):
         raise _bad(api, f"{name!r:.200} is not a relative path")
+    # by type(): True is an int too
     if type(size) is not int or not 0 <= size <= MAX_RECORD_BYTES:
         raise _bad(api, f"{name!r}: the size {size!r:.50}")
     md5 = re.fullmatch(r"md5:([0-9a-f]{32})", checksum) if isinstance(checksum, str) else None
     if md5 is None:
         raise _bad(api, f"{name!r}: the checksum {checksum!r:.100}")
+    # a list that came safely must not send the download over an open line
     schemes = ("https",) if api.startswith("https:") else ("http", "https")
     try:
         is_link = isinstance(url, str) and urlsplit(url).scheme in schemes and len(url) < 2000
@@ -118,8 +120,9 @@ def _content(answer: Path) -> Any:
         return None
 
 
-def _differences(kept: list[RecordFile], found: list[RecordFile]) -> str:
-    before, now = ({file.name: file[:3] for file in files} for files in (kept, found))
+def _differences(kept: list[RecordFile], listed: list[RecordFile]) -> str:
+    # without the address, which may change while the file stays the same
+    before, now = ({file.name: file[:3] for file in files} for files in (kept, listed))
     kinds = {
         "gone": sorted(before.keys() - now.keys()),
         "new": sorted(now.keys() - before.keys()),

@@ -1,7 +1,7 @@
-"""What nobody published: the hash of a source is recorded at its first download, and kept to.
+"""Hashes of sources that nobody published: recorded at the first download, compared ever after.
 
-In the folder of the sources: `recorded.json` (sha256 by source), `.index/<source>.tsv` (the files
-of a folder that no table of ours lists).
+The folder of the sources holds `recorded.json` (sha256 by source) and `.index/<source>.tsv` (the
+files of a folder that no bundled table lists).
 """
 
 from pathlib import Path
@@ -12,18 +12,18 @@ from pipelines.errors import DataError
 
 
 def recorded(raw: Path) -> dict[str, str]:
-    """Return the recorded sha256 of each source; {} before the first."""
+    """Return the recorded sha256 of each source; {} before the first is recorded."""
     path = raw / "recorded.json"
     if not path.exists():
         return {}
-    found = store.read_json(path)
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+    hashes = store.read_json(path)
+    if not isinstance(hashes, dict) or not all(isinstance(v, str) for v in hashes.values()):
         raise DataError(f"{path} is damaged", "remove it to record what comes next")
-    return found
+    return hashes
 
 
 def settle(raw: Path, source: str, sha256: str) -> None:
-    """Record a source's sha256, or hold it against the one recorded. Raises DataError."""
+    """Record a source's sha256. Raises DataError if another one is recorded already."""
     known = recorded(raw)
     if known.setdefault(source, sha256) != sha256:
         raise DataError(
@@ -36,12 +36,12 @@ def settle(raw: Path, source: str, sha256: str) -> None:
 
 
 def keep_index(raw: Path, source: str, index: Index) -> None:
-    """Keep the list of a folder's files, for later checks."""
+    """Write the list of a folder's files, for later checks."""
     write_index(_index_path(raw, source), index)
 
 
 def kept_index(raw: Path, source: str) -> Index | None:
-    """Return the list of a folder's files as it was when they came, if it was kept."""
+    """Return the list of a folder's files from when they came; None if it was not kept."""
     path = _index_path(raw, source)
     return read_index(path) if path.exists() else None
 

@@ -1,4 +1,4 @@
-"""The files of a Zenodo record, downloaded by its own list; archives among them unpacked."""
+"""Bring the files of a Zenodo record, by its own list; archives among them are unpacked."""
 
 import re
 import shutil
@@ -20,36 +20,40 @@ from pipelines.errors import DataError
 PART = re.compile(r"(.+)\.(?:z\d{2,3}|zip)", re.IGNORECASE)
 
 
-def bring_record(of: Acquisition, source: RecordSource) -> None:
-    """Make a record's files present, verified by its own md5, or raise DataError.
+def bring_record(acquisition: Acquisition, source: RecordSource) -> None:
+    """Bring a record's files, verified by the record's md5.
 
-    A mirror may hold the files as the record has them, or the unpacked folder.
+    A mirror may hold the files as the record has them, or the unpacked folder. Raises DataError.
     """
-    target = of.raw / source.path
+    target = acquisition.raw / source.path
     if target.exists():
         return
-    found = None if of.mirror is None else find_folder(of.mirror, source.path)
-    if found is not None:
-        kept = {file.name: file for file in kept_list(of.raw, source) or ()}
-        files = {name: found / name for name, size in files_in(found) if size is not None}
+    copied_from = (
+        None if acquisition.mirror is None else find_folder(acquisition.mirror, source.path)
+    )
+    if copied_from is not None:
+        kept = {file.name: file for file in kept_list(acquisition.raw, source) or ()}
+        contents = files_in(copied_from)
+        files = {name: copied_from / name for name, size in contents if size is not None}
+        # a mirror of the unpacked folder has no file of the record: then there is no md5 to compare
         if set(kept) <= set(files):
             for name, file in kept.items():
                 verify(files[name], Expected(file.bytes, md5=file.md5))
-        _assemble(of, source, files, named=found, move=False)
-        of.say(f"{source.path}: taken from {found}")
+        _assemble(acquisition, source, files, named=copied_from, move=False)
+        acquisition.say(f"{source.path}: taken from {copied_from}")
         return
-    listed = list_files(of, source)
+    listed = list_files(acquisition, source)
     size = sum(file.bytes for file in listed)
-    of.say(f"{source.path}: {len(listed)} files, {size / 1e6:.1f} MB")
-    files = {file.name: _get(of, source, file) for file in listed}
-    _assemble(of, source, files, named=of.staged(source.path), move=True)
-    store.remove(of.staged(source.path))
+    acquisition.say(f"{source.path}: {len(listed)} files, {size / 1e6:.1f} MB")
+    files = {file.name: _get(acquisition, source, file) for file in listed}
+    _assemble(acquisition, source, files, named=acquisition.staged(source.path), move=True)
+    store.remove(acquisition.staged(source.path))
 
 
 def groups(names: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Tell archives from other files; the parts of a split zip make one group, in order.
+    """Return the archives, each as its parts in order, and the other files.
 
-    Returns the archives, each as its parts, and the other files.
+    A whole archive is a group of one; the parts of a split zip make one group.
     """
     parts: dict[str, list[str]] = {}
     others, whole = [], []
@@ -65,27 +69,36 @@ def groups(names: Sequence[str]) -> tuple[list[list[str]], list[str]]:
     return sorted([*parts.values(), *whole]), others
 
 
-def _get(of: Acquisition, source: RecordSource, file: RecordFile) -> Path:
-    # its name is the record's own, so the manifest's narrower pattern does not apply
-    wanted = FileSource.model_construct(
-        path=f"{source.path}/{file.name}", urls=(file.url,), bytes=file.bytes, md5=file.md5,
-        sha256=None, content_md5=None,
-    )  # fmt: skip
-    staged = of.staged(wanted.path)
+def _get(acquisition: Acquisition, source: RecordSource, file: RecordFile) -> Path:
+    # not validated: the name is the record's own, the manifest's narrower pattern does not apply
+    file_source = FileSource.model_construct(
+        path=f"{source.path}/{file.name}",
+        urls=(file.url,),
+        bytes=file.bytes,
+        md5=file.md5,
+        sha256=None,
+        content_md5=None,
+    )
+    staged = acquisition.staged(file_source.path)
     if staged.exists():  # from before an interrupt
         try:
             verify(staged, Expected(file.bytes, md5=file.md5))
             return staged
         except DataError:
             staged.unlink()
-    return get(of, wanted)
+    return get(acquisition, file_source)
 
 
 def _assemble(
-    of: Acquisition, source: RecordSource, files: dict[str, Path], named: Path, *, move: bool
+    acquisition: Acquisition,
+    source: RecordSource,
+    files: dict[str, Path],
+    named: Path,
+    *,
+    move: bool,
 ) -> None:
     """Put the unpacked archives and the other files into one folder, and publish it."""
-    target = of.raw / source.path
+    target = acquisition.raw / source.path
     work = temporary.beside(target)
     packed, others = groups(list(files))
     room_files, room_bytes = MAX_FILES - len(others), MAX_BYTES
@@ -96,19 +109,22 @@ def _assemble(
         for name in others:
             room_bytes -= files[name].stat().st_size
             if min(room_files, room_bytes) < 0:
-                raise DataError(f"{named} holds more than {MAX_FILES} files or {MAX_BYTES} bytes",
-                                "remove what does not belong there")  # fmt: skip
+                raise DataError(
+                    f"{named} holds more than {MAX_FILES} files or {MAX_BYTES} bytes",
+                    "remove what does not belong there",
+                )
             _place(files[name], whole / name, source, move=move)
         for number, parts in enumerate(packed):
             unpacked = work / str(number)
+            paths = [files[name] for name in parts]
+            # the bound is on all archives together: each gets what the ones before it have left
             room_files -= archives.extract(
-                [files[name] for name in parts], unpacked, max_bytes=room_bytes,
-                max_files=room_files,
-            )  # fmt: skip
+                paths, unpacked, max_bytes=room_bytes, max_files=room_files
+            )
             for name, size in list(files_in(unpacked)):
                 room_bytes -= size or 0
                 _place(unpacked / name, whole / name, source, move=True)
-        accept(of.raw, FolderSource(path=source.path), whole, named)
+        accept(acquisition.raw, FolderSource(path=source.path), whole, named)
         whole.rename(target)
         sync(target.parent)
     finally:
@@ -116,7 +132,7 @@ def _assemble(
 
 
 def _place(file: Path, place: Path, source: RecordSource, *, move: bool) -> None:
-    """Put a file where it belongs; one that stands there already must be the same."""
+    """Move or copy a file to its place. Raises DataError if a different file is there."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""How much a dataset's sources are: to download, and on the disk."""
+"""The bytes of a data set's sources: to download, and on the disk."""
 
 import shutil
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ KEPT_FREE_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Amount:
-    """Bytes that are known; is_whole: nothing more is to come of which the size is unknown."""
+    """Known bytes; is_whole: False if there is more, of unknown size."""
 
     bytes: int
     is_whole: bool
@@ -40,9 +40,9 @@ class Amount:
 
 @dataclass(frozen=True)
 class Size:
-    """download: what is fetched. kept: what it comes to on the disk, unpacked.
+    """download: bytes to fetch. kept: their bytes on the disk, unpacked.
 
-    needed: the most that the disk must hold on the way.
+    needed: the most bytes that the disk holds at a time on the way.
     """
 
     download: Amount
@@ -54,13 +54,14 @@ NOTHING = Amount(0, True)
 
 
 def size_of(manifest: DatasetManifest, raw: Path, paths: Sequence[str] | None = None) -> Size:
-    """Add up the sources of a dataset, or those with these paths."""
+    """Add up the bytes of a data set's sources, or of those with these paths."""
     download, kept, needed = NOTHING, NOTHING, NOTHING
     for source in sources(manifest):
         if paths is None or source.path in paths:
             fetched, stays = _amounts(source, raw)
             download, kept = download + fetched, kept + stays
             is_packed = not isinstance(source, FileSource | TableSource)
+            # an archive lies beside its content until that is verified
             needed += fetched + stays if is_packed else stays
     return Size(download, kept, needed)
 
@@ -68,14 +69,15 @@ def size_of(manifest: DatasetManifest, raw: Path, paths: Sequence[str] | None = 
 def need_room(
     manifest: DatasetManifest, raw: Path, paths: Sequence[str], *, from_mirror: bool
 ) -> None:
-    """Raise MachineError, naming both numbers, if the disk cannot take the sources at these paths.
+    """Raise MachineError with both numbers if the disk has no room for the sources at these paths.
 
-    What an interrupted download has left counts as there; 1 GiB stays free.
+    The bytes of an interrupted download count as there; 1 GiB stays free.
     """
     size = size_of(manifest, raw, paths)
     amount = size.kept if from_mirror else size.needed
     begun = sum(f.stat().st_size for f in staging_folder(raw).rglob("*") if f.is_file())
     needed = max(0, amount.bytes - begun) + KEPT_FREE_BYTES
+    # the folders themselves may not be made yet
     place = next(folder for folder in (raw, *raw.parents) if folder.is_dir())
     if needed > (free := shutil.disk_usage(place).free):
         raise MachineError(
@@ -86,7 +88,7 @@ def need_room(
 
 
 def _amounts(source: Source, raw: Path) -> tuple[Amount, Amount]:
-    """Return what is fetched of a source and what it comes to."""
+    """Return the bytes to fetch of a source, and its bytes on the disk."""
     if isinstance(source, FileSource):
         return (amount := _known(source.bytes)), amount
     if isinstance(source, FolderSource):

@@ -1,4 +1,4 @@
-"""What the bringing of one dataset's sources shares, and how one file of it is brought."""
+"""Bring one file of a data set, and what the steps for all its sources share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from pipelines.download.verify import Expected, hash_file
 from pipelines.errors import DataError
 
 Say = Callable[[str], None]
-# where the manifest knows no bound
+# where the manifest has no bound of its own
 MAX_BYTES = 64 << 30
 MAX_FILES = 2_000_000
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """raw: the folder of the sources. mirror: a folder on disk that may have them."""
+    """What bringing each source needs. raw: where they go; mirror: a folder that may have them."""
 
     manifest: DatasetManifest
     raw: Path
@@ -28,55 +28,56 @@ class Acquisition:
     progress: Progress | None
 
     def staged(self, path: str) -> Path:
-        """Return where a file waits until it is verified and unpacked."""
+        """Return where a file lies until it is verified and unpacked."""
         return staging_folder(self.raw) / path
 
 
 def staging_folder(raw: Path) -> Path:
-    """Return where downloads grow; what an interrupt leaves there is resumed."""
+    """Return the folder of unfinished downloads; what an interrupt leaves there is resumed."""
     return raw / ".downloads"
 
 
 def expected_of(source: FileSource) -> Expected:
-    """Return what the manifest promises of a file."""
+    """Return the size and hashes of a file in the manifest."""
     return Expected(source.bytes, source.md5, source.sha256, source.content_md5)
 
 
 def expected_here(raw: Path, source: FileSource) -> Expected:
-    """Return what the manifest promises of a file, or else what was recorded of it."""
+    """Return the size and hashes of a file in the manifest, or else the recorded hash."""
     expected = expected_of(source)
     if expected.is_hashed:
         return expected
     return Expected(source.bytes, sha256=recorded(raw).get(source.path))
 
 
-def get(of: Acquisition, source: FileSource, *, settled: bool = True) -> Path:
-    """Bring one file to its staging place, verified; returns that place.
+def get(acquisition: Acquisition, source: FileSource, *, settled: bool = True) -> Path:
+    """Bring one file to its staging place and verify it; return that place.
 
-    settled: a file of which no hash is known is recorded, and refused if it changes.
+    settled: record the hash of a file that the manifest has none for, or compare it with the
+    recorded one. Raises DataError.
     """
-    staged, expected = of.staged(source.path), expected_of(source)
-    if of.mirror is None or not _take(of, of.mirror, source, staged):
+    staged, expected = acquisition.staged(source.path), expected_of(source)
+    if acquisition.mirror is None or not _take(acquisition, acquisition.mirror, source, staged):
         if not source.urls:
-            raise by_hand(of.manifest, source.path)
-        of.say(f"{source.path}: downloading")
-        fetch(source.urls, staged, expected, progress=of.progress)
+            raise by_hand(acquisition.manifest, source.path)
+        acquisition.say(f"{source.path}: downloading")
+        fetch(source.urls, staged, expected, progress=acquisition.progress)
     if settled and not expected.is_hashed:
-        settle(of.raw, source.path, hash_file(staged, "sha256"))
+        settle(acquisition.raw, source.path, hash_file(staged, "sha256"))
     return staged
 
 
-def _take(of: Acquisition, mirror: Path, source: FileSource, staged: Path) -> bool:
+def _take(acquisition: Acquisition, mirror: Path, source: FileSource, staged: Path) -> bool:
     names = dict.fromkeys((source.path, PurePosixPath(source.path).name))
     for name in names:
         if take_from(mirror, name, staged, expected_of(source)):
-            of.say(f"{source.path}: taken from {mirror}")
+            acquisition.say(f"{source.path}: taken from {mirror}")
             return True
     return False
 
 
 def by_hand(manifest: DatasetManifest, path: str) -> DataError:
-    """Say what a person must do to get a source that no program can download."""
+    """Return the error of a source that only a person can download, with what to do."""
     command = f"avsnn download {manifest.name} --from DIR"
     if manifest.by_hand:
         return DataError(

@@ -1,4 +1,4 @@
-"""Many files with an address each, brought side by side and published as one folder."""
+"""Bring many files with an address each, several at a time, and publish them as one folder."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,22 +17,22 @@ THREADS = 4
 
 
 class _StoppedError(Exception):
-    """Another file has failed, or the user has stopped it."""
+    """Another file has failed, or the user has interrupted the download."""
 
 
 class _Progress:
-    """Adds up the bytes of files that arrive at the same time; tells a file to stop."""
+    """Adds up the bytes of files that arrive at the same time, and stops all of them."""
 
-    def __init__(self, of: Acquisition, total: int | None) -> None:
-        self._of, self._total, self._done = of, total, 0
+    def __init__(self, acquisition: Acquisition, total: int | None) -> None:
+        self._acquisition, self._total, self._done = acquisition, total, 0
         self._lock, self.stopped = threading.Lock(), threading.Event()
 
     def add(self, count: int) -> None:
         """Count bytes that arrived."""
         with self._lock:
             self._done += count
-            if self._of.progress is not None:
-                self._of.progress(self._done, self._total)
+            if self._acquisition.progress is not None:
+                self._acquisition.progress(self._done, self._total)
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless all is to stop."""
@@ -40,28 +40,29 @@ class _Progress:
             raise _StoppedError
 
 
-def bring_table(of: Acquisition, source: TableSource) -> None:
-    """Make the files of a table present and verified, or raise DataError.
+def bring_table(acquisition: Acquisition, source: TableSource) -> None:
+    """Bring and verify the files of a table.
 
-    What a mirror has is copied; the rest is downloaded, four files at a time. Files that arrived
-    before an interrupt are kept, and only checked again.
+    Files that a mirror has are copied; the rest is downloaded, four at a time. Files that arrived
+    before an interrupt are kept and checked again. Raises DataError.
     """
-    target, index = of.raw / source.path, index_of(source)
+    target, index = acquisition.raw / source.path, index_of(source)
     if target.exists():
         return
     assert index is not None
-    staged = of.staged(source.path)
-    progress = _Progress(of, index.total_bytes)
-    of.say(f"{source.path}: {len(index.files)} files")
+    staged = acquisition.staged(source.path)
+    progress = _Progress(acquisition, index.total_bytes)
+    acquisition.say(f"{source.path}: {len(index.files)} files")
     with ThreadPoolExecutor(THREADS) as pool:
         pending = [
-            pool.submit(_bring, of, source, index, name, staged / name, progress)
+            pool.submit(_bring, acquisition, source, index, name, staged / name, progress)
             for name in index.files
         ]
         try:
             for done in as_completed(pending):
                 done.result()
         except BaseException:
+            # else the threads would go on downloading after Ctrl-C
             progress.stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -79,7 +80,7 @@ def bring_table(of: Acquisition, source: TableSource) -> None:
 
 
 def check_table(raw: Path, source: TableSource) -> list[Discrepancy]:
-    """Verify a table's files on disk; returns the discrepancies."""
+    """Verify a table's files on disk; return the discrepancies."""
     folder, index = raw / source.path, index_of(source)
     if not folder.is_dir():
         return [Discrepancy("missing", source.path, f"{folder}: no such folder")]
@@ -89,27 +90,36 @@ def check_table(raw: Path, source: TableSource) -> list[Discrepancy]:
 
 
 def _bring(
-    of: Acquisition, source: TableSource, index: Index, name: str, place: Path, progress: _Progress
+    acquisition: Acquisition,
+    source: TableSource,
+    index: Index,
+    name: str,
+    place: Path,
+    progress: _Progress,
 ) -> None:
     entry = index.files[name]
     expected = Expected(entry.bytes, **{index.algorithm: entry.digest})
     if progress.stopped.is_set():
         raise _StoppedError
-    if not place.exists() and not _take(of, source, name, place, expected):
-        seen = 0
+    if not place.exists() and not _take(acquisition, source, name, place, expected):
+        reported = 0
 
-        def tell(have: int, _: int | None) -> None:
-            nonlocal seen
+        def report(have: int, _: int | None) -> None:
+            nonlocal reported
             if progress.stopped.is_set():
                 raise _StoppedError
-            progress.add(have - seen)
-            seen = have
+            progress.add(have - reported)
+            reported = have
 
         urls = [prefix + quote(index.prefix + name) for prefix in source.url_prefixes]
-        fetch(urls, place, expected, progress=tell, sleep=progress.sleep)
+        fetch(urls, place, expected, progress=report, sleep=progress.sleep)
     else:
         progress.add(place.stat().st_size)
 
 
-def _take(of: Acquisition, source: TableSource, name: str, place: Path, want: Expected) -> bool:
-    return of.mirror is not None and take_from(of.mirror, f"{source.path}/{name}", place, want)
+def _take(
+    acquisition: Acquisition, source: TableSource, name: str, place: Path, want: Expected
+) -> bool:
+    return acquisition.mirror is not None and take_from(
+        acquisition.mirror, f"{source.path}/{name}", place, want
+    )

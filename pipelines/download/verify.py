@@ -1,4 +1,4 @@
-"""A file held against what the manifest promises: size, hashes, or its gunzipped content."""
+"""Compare a file with the manifest: its size, its hashes, or those of its gunzipped content."""
 
 import gzip
 import hashlib
@@ -10,13 +10,14 @@ from typing import IO
 from pipelines.errors import DataError
 
 CHUNK_BYTES = 1 << 18
+# of gunzipped content, while it is hashed: a small file can expand without end
 MAX_CONTENT_BYTES = 8 << 30
 MAX_CONTENT_RATIO = 50
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the manifest promises of a file; None is unknown.
+    """The size and hashes of a file in the manifest; None is unknown.
 
     content_md5: md5 of the gunzipped content, so that a mirror's re-compressed .gz passes.
     """
@@ -47,10 +48,10 @@ def hash_file(path: Path, algorithm: str) -> str:
 
 
 def verify(path: Path, expected: Expected) -> None:
-    """Check a file's size and hashes against the manifest; deletes and changes nothing.
+    """Check a file's size and hashes against the manifest. Nothing is deleted or changed.
 
-    Another size or hash passes when content_md5 is given and fits the gunzipped content.
-    Raises DataError naming the file and both values.
+    A file of another size or hash passes if content_md5 matches its gunzipped content. Raises
+    DataError naming the file and both values.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file", "avsnn download fetches it")
@@ -61,7 +62,7 @@ def verify(path: Path, expected: Expected) -> None:
 
 
 def mismatch(path: Path, expected: Expected) -> str | None:
-    """Say what differs from the manifest, with the expected and the found value."""
+    """Describe what differs from the manifest, with both values; None if nothing does."""
     differs = None
     size = path.stat().st_size
     if expected.bytes not in (None, size):
@@ -69,22 +70,22 @@ def mismatch(path: Path, expected: Expected) -> str | None:
     for algorithm, promised in (("sha256", expected.sha256), ("md5", expected.md5)):
         if promised is None or (differs is not None and expected.content_md5):
             continue
-        if (found := hash_file(path, algorithm)) != promised.lower():
-            said = f"{algorithm} is {found}, the manifest says {promised.lower()}"
-            differs = said if differs is None else f"{differs}; {said}"
+        if (actual := hash_file(path, algorithm)) != promised.lower():
+            text = f"{algorithm} is {actual}, the manifest says {promised.lower()}"
+            differs = text if differs is None else f"{differs}; {text}"
     hashed = expected.sha256 or expected.md5
     if expected.content_md5 is None or (hashed and differs is None):
         return differs
     limit = min(MAX_CONTENT_BYTES, MAX_CONTENT_RATIO * (expected.bytes or MAX_CONTENT_BYTES))
     try:
         with gzip.open(path) as file:
-            found = _digest(file, "md5", limit)
+            content = _digest(file, "md5", limit)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        found = f"unreadable ({error})"
-    if found == expected.content_md5.lower():
+        content = f"unreadable ({error})"
+    if content == expected.content_md5.lower():
         return None
-    said = f"md5 of the gunzipped content is {found}, the manifest says {expected.content_md5}"
-    return said if differs is None else f"{differs}; {said}"
+    text = f"md5 of the gunzipped content is {content}, the manifest says {expected.content_md5}"
+    return text if differs is None else f"{differs}; {text}"
 
 
 def _digest(file: IO[bytes] | gzip.GzipFile, algorithm: str, limit: int | None) -> str:

@@ -26,12 +26,13 @@ END = struct.Struct("<4s4H2IH")
 END_64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR_64 = struct.Struct("<4sIQI")
 ENTRY = struct.Struct("<4s6H3I5H2I")
+# the value of a narrow field whose number stands in the 64-bit block
 FULL_16, FULL_32 = 0xFFFF, 0xFFFFFFFF
 ZIP64_EXTRA = 1
 
 
 class _Directory(NamedTuple):
-    """Where the list of files stands: the last part's number, first part, offset in it, bytes."""
+    """The list of files: the last part's number, the part and offset where it begins, its bytes."""
 
     last_disk: int
     disk: int
@@ -53,17 +54,18 @@ def open_joined(parts: Sequence[Path]) -> Iterator[IO[bytes]]:
         sizes = [os.fstat(file.fileno()).st_size for file in files]
         starts = [0, *accumulate(sizes)]
         whole = _Chain(list(zip(files, sizes, strict=True)))
-        found = _find_directory(whole, starts)
-        if found.last_disk == 0:
+        directory = _find_directory(whole, starts)
+        if directory.last_disk == 0:
             yield io.BufferedReader(whole)
             return
-        if found.last_disk + 1 != len(parts):
-            raise BadZipFile(f"has {found.last_disk + 1} parts, of which {len(parts)} are here")
-        begin = _absolute(starts, found.disk, found.offset)
-        if found.size > MAX_DIRECTORY_BYTES or begin + found.size > starts[-1]:
-            raise BadZipFile(f"a directory of {found.size} bytes at {begin}")
+        if directory.last_disk + 1 != len(parts):
+            raise BadZipFile(f"has {directory.last_disk + 1} parts, of which {len(parts)} are here")
+        begin = _absolute(starts, directory.disk, directory.offset)
+        # checked before it is read: the number comes from the file
+        if directory.size > MAX_DIRECTORY_BYTES or begin + directory.size > starts[-1]:
+            raise BadZipFile(f"a directory of {directory.size} bytes at {begin}")
         entries = [
-            _moved(entry, starts, begin) for entry in _entries(_at(whole, begin, found.size))
+            _moved(entry, starts, begin) for entry in _entries(_at(whole, begin, directory.size))
         ]
         tail = _directory_at(begin, entries)
         kept = [
@@ -74,7 +76,7 @@ def open_joined(parts: Sequence[Path]) -> Iterator[IO[bytes]]:
 
 
 class _Chain(io.RawIOBase):
-    """Files read one after the other as if they were one; of each so many bytes count."""
+    """Files read one after the other as if they were one; of each only so many first bytes."""
 
     def __init__(self, pieces: Sequence[tuple[IO[bytes], int]]) -> None:
         self._pieces = pieces
@@ -106,33 +108,35 @@ class _Chain(io.RawIOBase):
         file, size = self._pieces[index]
         within = self._position - self._starts[index]
         file.seek(within)
-        found = file.read(min(len(view), size - within))
-        view[: len(found)] = found
-        self._position += len(found)
-        return len(found)
+        content = file.read(min(len(view), size - within))
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
 def _at(file: _Chain, position: int, count: int) -> bytes:
     """Read exactly so many bytes at a position."""
     file.seek(position)
-    found = bytearray()
-    while len(found) < count and (more := file.read(count - len(found))):
-        found += more
-    if len(found) < count:
-        raise BadZipFile(f"ends inside its directory, at {position + len(found)}")
-    return bytes(found)
+    content = bytearray()
+    # one read ends where a part does
+    while len(content) < count and (more := file.read(count - len(content))):
+        content += more
+    if len(content) < count:
+        raise BadZipFile(f"ends inside its directory, at {position + len(content)}")
+    return bytes(content)
 
 
 def _absolute(starts: Sequence[int], disk: int, offset: int) -> int:
     if disk >= len(starts) - 1:
-        raise BadZipFile(f"speaks of part {disk + 1}, of which {len(starts) - 1} are here")
+        raise BadZipFile(f"refers to part {disk + 1}, of which {len(starts) - 1} are here")
     return starts[disk] + offset
 
 
 def _find_directory(file: _Chain, starts: Sequence[int]) -> _Directory:
-    """Read the record at the very end, or the 64-bit one that it stands for."""
+    """Read the record at the end, or the 64-bit one in its place (APPNOTE 4.3.14 to 4.3.16)."""
     size = starts[-1]
     room = min(size, END.size + FULL_16)
+    # a comment of up to 65535 bytes may stand behind the record: the last signature is taken
     last = _at(file, size - room, room)
     place = last.rfind(b"PK\5\6", 0, max(0, room - END.size) + 4)
     if place < 0:
@@ -150,7 +154,7 @@ def _find_directory(file: _Chain, starts: Sequence[int]) -> _Directory:
 
 
 def _entries(directory: bytes) -> Iterator[tuple[tuple[int, ...], bytes, bytes, bytes]]:
-    """Go through a directory: the fixed fields behind the signature, name, extra, comment."""
+    """Yield a directory's entries: the fixed fields behind the signature, name, extra, comment."""
     place = 0
     while place < len(directory):
         signature, *fields = ENTRY.unpack_from(directory, place)
@@ -167,11 +171,11 @@ def _entries(directory: bytes) -> Iterator[tuple[tuple[int, ...], bytes, bytes, 
 def _moved(
     entry: tuple[tuple[int, ...], bytes, bytes, bytes], starts: Sequence[int], end: int
 ) -> bytes:
-    """Return an entry of the directory as it stands in a whole zip."""
+    """Return an entry of the directory as it is in a whole zip, with offsets from its beginning."""
     fields, name, extra, comment = entry
     *kept, packed, plain, _, _, _, disk, inner, outer, offset = fields
     wide, extra = _without_zip64(extra)
-    # in this order, and only those that did not fit
+    # in this order, and only those that do not fit (APPNOTE 4.5.3)
     numbers = io.BytesIO(wide)
     plain = _wide(numbers, plain, "<Q", FULL_32)
     packed = _wide(numbers, packed, "<Q", FULL_32)
@@ -184,21 +188,30 @@ def _moved(
     if large:
         extra += struct.pack(f"<2H{len(large)}Q", ZIP64_EXTRA, 8 * len(large), *large)
     fixed = ENTRY.pack(
-        b"PK\1\2", *kept, min(packed, FULL_32), min(plain, FULL_32),
-        len(name), len(extra), len(comment), 0, inner, outer, min(place, FULL_32),
-    )  # fmt: skip
+        b"PK\1\2",
+        *kept,
+        min(packed, FULL_32),
+        min(plain, FULL_32),
+        len(name),
+        len(extra),
+        len(comment),
+        0,  # the part it begins in
+        inner,
+        outer,
+        min(place, FULL_32),
+    )
     return fixed + name + extra + comment
 
 
 def _wide(numbers: IO[bytes], value: int, form: str, full: int) -> int:
-    """Take the wide number where the narrow field is full."""
+    """Return the next number of the 64-bit block where the narrow field is full, else the field."""
     if value != full:
         return value
     return int(struct.unpack(form, numbers.read(struct.calcsize(form)))[0])
 
 
 def _without_zip64(extra: bytes) -> tuple[bytes, bytes]:
-    """Split an extra field into the content of its 64-bit block and the rest."""
+    """Return the content of an extra field's 64-bit block, and the rest of the field."""
     wide, rest, place = b"", b"", 0
     while place + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, place)
@@ -212,7 +225,7 @@ def _without_zip64(extra: bytes) -> tuple[bytes, bytes]:
 
 
 def _directory_at(begin: int, entries: Sequence[bytes]) -> bytes:
-    """Put a directory together, with the records that end a zip; 64-bit ones where needed."""
+    """Return a directory of these entries, with the records that end a zip, 64-bit where needed."""
     directory = b"".join(entries)
     count, size = len(entries), len(directory)
     end = b""

@@ -1,6 +1,6 @@
-"""What each setting is: its default, the values that it takes and its sentence, off the schema.
+"""Describe each setting by the schema: its default, the values that it takes and its sentence.
 
-`avsnn show`, docs/settings.md and the tests read it from here: it is written once, beside the code
+`avsnn show`, docs/settings.md and the tests use this: a sentence is written once, beside the code
 that takes the setting.
 """
 
@@ -24,8 +24,8 @@ SECTION = "section"
 class Setting:
     """One setting of a section.
 
-    path: "neuron.tau". takes: "integer 1 to 256", "section" for one that holds settings. text: a
-    sentence. default: plain data; required where there is none. value: what a recipe has.
+    path: "neuron.tau". takes: "integer 1 to 256", or "section" if it holds settings. text: a
+    sentence. default: plain data; None if the setting is required. value: as a recipe has it.
     """
 
     path: str
@@ -36,16 +36,16 @@ class Setting:
     value: Any = field(default=None)
 
     def explained(self) -> str:
-        """Return the sentence, and what the setting takes behind it."""
+        """Return the sentence, followed by the values that the setting takes."""
         return self.text if self.takes == SECTION else f"{self.text} Takes: {self.takes}."
 
 
 def settings_of(
     model: type[BaseModel], values: BaseModel | None = None, before: str = ""
 ) -> Iterator[Setting]:
-    """List the settings of a section, those of the sections in it behind each.
+    """Yield the settings of a section, each section in it followed by its own settings.
 
-    values: the section as a recipe has it, or the default of it. before: the path of the section.
+    values: the section as a recipe has it, or its default. before: the path of the section.
     """
     for name, info in model.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
@@ -61,19 +61,20 @@ def settings_of(
             value=None if value is PydanticUndefined else to_jsonable_python(value),
         )
         if held:
+            # the type of the value has more fields than the annotation, where a module adds its own
             inner = value if isinstance(value, BaseModel) else None
             yield from settings_of(type(inner) if inner else held, inner, f"{before}{name}.")
 
 
 def sentence(info: FieldInfo) -> str:
-    """Return the description of a field; of a section without one, its docstring's first line."""
+    """Return a field's description; for a section without one, its docstring's first line."""
     held = section_in(info.annotation)
     fallback = (inspect.getdoc(held) or "").split("\n")[0] if held else ""
     return info.description or fallback
 
 
 def section_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that a field holds, also one that may be null; None where it has none."""
+    """Return the section that a field holds, also one that may be null; None if it holds none."""
     for part in (annotation, *get_args(annotation)):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
@@ -81,9 +82,9 @@ def section_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def takes(annotation: Any, constraints: Iterable[Any] = ()) -> str:
-    """Write what values an annotation takes: "integer 1 to 256", "time or count", "null or text".
+    """Describe the values of an annotation: "integer 1 to 256", "time or count", "null or text".
 
-    constraints: of the annotation as a whole, as pydantic keeps them.
+    constraints: those of the annotation as a whole, as pydantic keeps them.
     """
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -102,17 +103,19 @@ def takes(annotation: Any, constraints: Iterable[Any] = ()) -> str:
 
 
 def _flat(metadata: Iterable[Any]) -> Iterator[Any]:
-    for one in metadata:
-        yield from one.metadata if isinstance(one, FieldInfo) else (one,)
+    # pydantic leaves a Field inside Annotated as a FieldInfo, with its bounds in it
+    for part in metadata:
+        yield from part.metadata if isinstance(part, FieldInfo) else (part,)
 
 
 def _bounds(constraints: Iterable[Any], *, whole: bool) -> str:
     """Write the limits: "1 to 256", "over 0, at most 10", "at least 0"."""
     limits = {
-        name: getattr(one, name)
-        for one in constraints for name in ("ge", "gt", "le", "lt")
-        if getattr(one, name, None) is not None
-    }  # fmt: skip
+        name: getattr(constraint, name)
+        for constraint in constraints
+        for name in ("ge", "gt", "le", "lt")
+        if getattr(constraint, name, None) is not None
+    }
     if whole:  # an integer below 5 is at most 4
         if "gt" in limits:
             limits["ge"] = limits.pop("gt") + 1

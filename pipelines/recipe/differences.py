@@ -1,4 +1,4 @@
-"""In which settings several recipes differ."""
+"""The settings in which several recipes differ."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,10 @@ from typing import Any
 
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the settings, by dotted path, that are not the same in all of these, in their order."""
+    """List the dotted paths of the settings that are not equal in all recipes, in their order."""
     return [
         name
-        for name in dict.fromkeys(key for one in settings for key in one)
-        if len({json.dumps(one.get(name), sort_keys=True, default=str) for one in settings}) > 1
+        for name in dict.fromkeys(key for recipe in settings for key in recipe)
+        if len({json.dumps(recipe.get(name), sort_keys=True, default=str) for recipe in settings})
+        > 1
     ]

@@ -1,6 +1,6 @@
-"""What is wrong with a YAML file and where: `recipe.yaml:7:5: audio.n_mell: unknown key`.
+"""Faults of a YAML file and their places: `recipe.yaml:7:5: audio.n_mell: unknown key`.
 
-Recipes and dataset manifests share it.
+Recipes and manifests of data sets share them.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,10 @@ SHOWN_WIDTH = 120
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong; line and col are 1-based, source replaces them outside the file."""
+    """One fault of a YAML file.
+
+    line, col: 1-based. source: for a fault outside the file, in place of them, such as "--set a=1".
+    """
 
     line: int
     col: int
@@ -29,9 +32,10 @@ class Fault:
 class Document:
     """A YAML file as plain data, with the place of every part of it.
 
-    positions: path → (line, col) of the key or list item; values: the same for what follows a key.
-    faults: what the reader refused but could read past; holes: the paths left without a value by
-    that, of which nothing more is said. sources: paths given outside the file → how, "--set a=1".
+    positions: path → (line, col) of the key or list item; values: the same of what follows a key.
+    faults: what the reader refused but could read past. holes: the paths that have no value because
+    of it, for which no further fault is reported. sources: paths set outside the file → by what,
+    such as "--set a=1".
     """
 
     data: dict[str, Any]
@@ -45,7 +49,7 @@ class Document:
 
 
 def show(value: Any) -> str:
-    """Write a value as a fault names it: 'text', 3, true, null, [1, 2], a mapping."""
+    """Return a value as messages show it: 'text', 3, true, null, [1, 2], a mapping."""
     match value:
         case None | bool():
             return {None: "null", True: "true", False: "false"}[value]
@@ -61,36 +65,39 @@ def show(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace what would move the cursor, so that a caret stays under its column."""
+    """Replace characters that would move the cursor, so that a caret stays under its column."""
     return "".join(c if c.isprintable() else " " if c == "\t" else "\ufffd" for c in text)
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a path as `--set` takes it, list items in brackets: train.betas[1]."""
+    """Return a path as `--set` takes it, list items in brackets: train.betas[1]."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{printable(part[:60])}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def fault_at(document: Document, path: KeyPath, text: str, on_key: bool = False) -> Fault:
-    """Make the fault of a path: at its value, at its key, or at the nearest section around it."""
-    for given, label in document.sources.items():
-        if path[: len(given)] == given:
+    """Return the fault of a path: at its value, its key, or the nearest section around it."""
+    # a value from outside the file has no line: the option or preset that set it is named instead
+    for source, label in document.sources.items():
+        if path[: len(source)] == source:
             return Fault(0, 0, path, text, label)
     for length in range(len(path), -1, -1):
         part = path[:length]
         if part in document.positions:
+            # at the value, unless that is a block, which begins on a later line than its key
             place = document.positions[part]
             if part == path and not on_key and not isinstance(_at(document, path), dict | list):
                 place = document.values.get(part, place)
             return Fault(*place, path, text)
-        for given, label in document.sources.items():
-            if given[:length] == part:
+        # a key that is missing in a section which only an override or preset has made
+        for source, label in document.sources.items():
+            if source[:length] == part:
                 return Fault(0, 0, path, text, label)
     return Fault(1, 1, path, text)
 
 
 def _at(document: Document, path: KeyPath) -> Any:
-    """Return the value at a path, None where there is none."""
+    """Return the value at a path; None if there is none."""
     node: Any = document.data
     for part in path:
         try:
@@ -101,7 +108,7 @@ def _at(document: Document, path: KeyPath) -> Any:
 
 
 def render(document: Document, faults: list[Fault]) -> str:
-    """Write all faults in the order of the file, each with its line and a caret."""
+    """Return all faults as text, in the order of the file, each with its line and a caret."""
     ordered = sorted(faults, key=lambda fault: (bool(fault.source), fault.line, fault.col))
     blocks = [_block(document, fault) for fault in ordered[:SHOWN_FAULTS]]
     if len(ordered) > SHOWN_FAULTS:
@@ -117,6 +124,7 @@ def _block(document: Document, fault: Fault) -> str:
     line = document.lines[fault.line - 1]
     if not line.strip():
         return head
+    # a line may have 256 KiB: only what surrounds the fault is shown
     start = max(0, fault.col - SHOWN_WIDTH // 2) if len(line) > SHOWN_WIDTH else 0
     shown = printable(line[start : start + SHOWN_WIDTH]).rstrip()
     return f"{head}\n    {shown}\n    {' ' * (fault.col - 1 - start)}^"

@@ -1,7 +1,7 @@
-"""What the modules that a recipe names add to it: their settings' schema, presets and defaults.
+"""Add to a recipe what the modules that it names have: schema of settings, presets and defaults.
 
-The schema is read off the functions that do the work, so a new dataset, feature or model brings
-its settings with it.
+The schema is read off the functions that do the work, so that a new data set, feature or model
+brings its settings with it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,13 +26,13 @@ from pipelines.recipe.schema import (
 )
 from pipelines.recipe.settings_from_signature import Section, settings_model
 
-# The program knows these from the data.
+# computed from the data, so no settings
 SUPPLIED = {"model": frozenset({"classes", "audio_channels", "visual_channels"})}
 
 
 @dataclass(frozen=True)
 class Naming:
-    """A section that names a module by one of its keys."""
+    """A section that names a module by one of its keys; function: the one with the settings."""
 
     section: str
     key: str
@@ -52,13 +52,14 @@ NAMINGS = (
 def completed(
     document: Document, skip: Collection[str] = ()
 ) -> tuple[Document, type[RecipeFile], list[Fault]]:
-    """Return the document with presets and nested defaults under it, its schema, and faults.
+    """Return the document completed by presets and nested defaults, its schema, and its faults.
 
-    A section that names no module, or is to be skipped, is cut down to what can be checked
+    A section that names no module, or is to be skipped, keeps only the keys that can be checked
     without one.
     """
     faults: list[Fault] = []
     fields: dict[str, Any] = {}
+    # copies: the caller's document must stay as the file has it
     document = replace(document, data=dict(document.data), sources=dict(document.sources))
     for naming in NAMINGS:
         default = None if naming.section in ("audio", "visual") else ...
@@ -82,7 +83,10 @@ def completed(
 
 
 def _module(document: Document, naming: Naming, faults: list[Fault]) -> ModuleType | None:
-    """Import the module that a section names; None, and a fault unless the schema has one."""
+    """Import the module that a section names; None if there is none.
+
+    A name that is not text is a fault of the schema; any other failure adds one to faults.
+    """
     path = (naming.section, naming.key)
     name = document.data[naming.section].get(naming.key)
     if not isinstance(name, str):
@@ -109,7 +113,7 @@ def _settings(function: Callable[..., Any], base: type[Section], kind: str) -> t
 
 
 def _with_preset(document: Document, module: ModuleType, faults: list[Fault]) -> dict[str, Any]:
-    """Put the preset that the model section names under what is written there."""
+    """Return the model section as written, completed by the preset that it names."""
     written: dict[str, Any] = document.data["model"]
     presets: Mapping[str, Mapping[str, Any]] = module.PRESETS
     name = written.get("preset", ModelInput.model_fields["preset"].default)
@@ -117,7 +121,7 @@ def _with_preset(document: Document, module: ModuleType, faults: list[Fault]) ->
         hint = registry.closest(name, sorted(presets))
         text = f"no preset {show(name)} of {written['name']} ({hint})"
         faults.append(fault_at(document, ("model", "preset"), text))
-    # Any preset is as good for finding the other faults.
+    # with no such preset, any other one lets the other faults be reported too
     preset = presets.get(str(name)) or next(iter(presets.values()), {})
     plain = to_jsonable_python(preset)
     for path in _added(plain, written, ("model",)):
@@ -126,7 +130,7 @@ def _with_preset(document: Document, module: ModuleType, faults: list[Fault]) ->
 
 
 def _added(under: Mapping[str, Any], over: Mapping[str, Any], path: KeyPath) -> Iterator[KeyPath]:
-    """List the paths that a merge takes from below."""
+    """Yield the paths that a merge takes from below."""
     for key, value in under.items():
         if key not in over:
             yield (*path, key)
@@ -135,7 +139,7 @@ def _added(under: Mapping[str, Any], over: Mapping[str, Any], path: KeyPath) -> 
 
 
 def _with_nested_defaults(model: type[Section], written: dict[str, Any]) -> dict[str, Any]:
-    """Fill a mapping that is written in part from the default of its parameter."""
+    """Return the section with its partly written mappings completed by their defaults."""
     filled = dict(written)
     for name, info in model.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
@@ -145,7 +149,7 @@ def _with_nested_defaults(model: type[Section], written: dict[str, Any]) -> dict
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two mappings key by key, mappings in them too; over wins."""
+    """Return two mappings merged key by key, also those inside them; over wins."""
     result = dict(under)
     for key, value in over.items():
         if isinstance(value, dict) and isinstance(below := result.get(key), dict):

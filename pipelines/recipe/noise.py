@@ -1,4 +1,4 @@
-"""Which levels of noise a noise test runs over, in a recipe and on the command line."""
+"""The noise levels of a noise sweep, in a recipe and on the command line."""
 
 import math
 import re
@@ -18,7 +18,7 @@ Decibels = Annotated[float, Field(ge=-200, le=200)]
 
 
 class SnrRange(Section):
-    """Signal-to-noise ratios in dB from start to stop, both in it."""
+    """Signal-to-noise ratios in dB from start to stop, both included."""
 
     start: Decibels = Field(default=0.0, description="First signal-to-noise ratio in dB.")
     stop: Decibels = Field(
@@ -40,20 +40,22 @@ class SnrRange(Section):
         return self
 
     def _count(self) -> int:
+        # 1e-9: 0.3 / 0.1 is a little below 3, and the last level would be lost
         return math.floor((self.stop - self.start) / self.step + 1e-9) + 1
 
     def levels(self) -> list[float]:
-        """List the ratios in dB, each counted from start so that no rounding adds up."""
+        """Return the ratios in dB, each computed from start so that no rounding adds up."""
         return [round(self.start + index * self.step, 9) for index in range(self._count())]
 
 
 def parse_range(text: str) -> SnrRange:
-    """Read the range of the command line, "0:30:5" or one level "10", in dB.
+    """Return the range that the command line has as "0:30:5" or as one level "10", in dB.
 
-    Raises UsageError for anything else.
+    Raises UsageError for any other text.
     """
     hint = "write start:stop:step in dB, both ends in it, such as 0:30:5, or one level"
     parts = text.split(":")
+    # stricter than float(), which also takes nan, 1_000 and digits of other scripts
     number = r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
     if len(parts) not in (1, 3) or not all(re.fullmatch(number, part) for part in parts):
         raise UsageError(f"not a range of ratios: {show(text)}", hint)
@@ -85,7 +87,7 @@ class Noise(Section):
 
 
 class EventNoise(Section):
-    """Noise on recordings of events in evaluation; levels from start to stop, both in it."""
+    """Noise on recordings of events in evaluation; levels from start to stop, both included."""
 
     kind: Literal["drop", "rate"] = Field(
         description="Kind of noise: drop loses a share of the events, rate adds events at random."
@@ -102,7 +104,7 @@ class EventNoise(Section):
 
     @property
     def unit(self) -> str:
-        """What a level is measured in, for tables and axes."""
+        """The unit of a level, for tables and axes."""
         return EVENT_UNITS[self.kind]
 
     @model_validator(mode="after")
@@ -119,14 +121,14 @@ class EventNoise(Section):
         return math.floor((self.stop - self.start) / self.step + 1e-9) + 1
 
     def levels(self) -> list[float]:
-        """List the levels, each counted from start so that no rounding adds up."""
+        """Return the levels, each computed from start so that no rounding adds up."""
         return [round(self.start + index * self.step, 9) for index in range(self._count())]
 
 
 def parse_event_noise(text: str, modality: str | None = None) -> EventNoise:
-    """Read the event noise of the command line, "drop:0:0.9:0.1" or one level "rate:5".
+    """Return the event noise that the command line has as "drop:0:0.9:0.1" or one level "rate:5".
 
-    Raises UsageError for anything else.
+    Raises UsageError for any other text.
     """
     hint = (
         "write drop:start:stop:step in shares of the events, such as drop:0:0.9:0.1, or "
@@ -143,9 +145,14 @@ def parse_event_noise(text: str, modality: str | None = None) -> EventNoise:
     start, stop, step = parts if len(parts) == 3 else (parts[0], parts[0], "1")
     try:
         return EventNoise.model_validate(
-            {"kind": kind, "start": float(start), "stop": float(stop), "step": float(step),
-             "modality": modality or "both"}
-        )  # fmt: skip
+            {
+                "kind": kind,
+                "start": float(start),
+                "stop": float(stop),
+                "step": float(step),
+                "modality": modality or "both",
+            }
+        )
     except ValidationError as cause:
         error = cause.errors()[0]
         wrong = " ".join([*map(str, error["loc"]), plain_words(error)[0]])

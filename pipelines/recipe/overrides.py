@@ -1,4 +1,4 @@
-"""`--set a.b=VALUE`: what the command line changes in a recipe."""
+"""Overrides of a recipe on the command line, `--set a.b=VALUE`."""
 
 import copy
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ SHOWN_CHARACTERS = 80
 def with_overrides(document: Document, overrides: Sequence[str]) -> Document:
     """Return the document with the values of `a.b=VALUE` in place of its own.
 
-    VALUE is read as strictly as a file; what is wrong with it joins the document's faults. That
-    a path exists is for the schema to say. Raises UsageError for what has no `=` or no path.
+    VALUE is read as strictly as a file; its faults are added to the document's. Whether the path
+    exists is checked later, by the schema. Raises UsageError for an override without `=` or path.
     """
     changed = replace(
         document,
@@ -36,7 +36,8 @@ def _override(document: Document, override: str) -> None:
     label = "--set " + printable(override[:SHOWN_CHARACTERS])
     if not equals or not all(path):
         raise UsageError(f"{label}: not of the form a.b=VALUE", "such as --set train.epochs=3")
-    before = next((given for given in document.sources if _overlap(given, path)), None)
+    # of two overrides of one path the order would decide: neither silently wins
+    before = next((source for source in document.sources if _overlap(source, path)), None)
     if before is not None:
         fault = f"already set by {document.sources[before]}"
         document.faults.append(Fault(0, 0, path, fault, label))
@@ -46,14 +47,14 @@ def _override(document: Document, override: str) -> None:
     document.faults.extend(
         replace(f, line=0, col=0, path=path + f.path, source=label) for f in inner
     )
-    if inner:
+    if inner:  # the schema must not report the missing value as a second fault
         document.holes.add(path)
     _put(document, path, value, label)
 
 
-def _overlap(one: KeyPath, other: KeyPath) -> bool:
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
+def _overlap(first: KeyPath, second: KeyPath) -> bool:
+    shorter = min(len(first), len(second))
+    return first[:shorter] == second[:shorter]
 
 
 def _put(document: Document, path: KeyPath, value: Any, label: str) -> None:

@@ -1,9 +1,9 @@
-"""Which paper and tables a bundled recipe belongs to: a line of its header, read strictly.
+"""The paper and tables that a bundled recipe belongs to: a line of its header, read strictly.
 
     # paper: s-cmrl, Table I, Table II
 
-The paper is named as its page in docs/papers; `# paper: none` is a recipe that stands in no table
-of a paper.
+The paper has the name of its page in docs/papers; `# paper: none` marks a recipe that is in no
+table of a paper.
 """
 
 import re
@@ -16,20 +16,21 @@ from pipelines.errors import RecipeError, UsageError
 from pipelines.recipe.recipe import bundled_names
 
 BEGIN = "# paper:"
+# strict, because a misspelt line must not pass for `none`
 LINE = re.compile(
     r"# paper: (?:none|(?P<paper>(?!none,)[a-z0-9-]+)(?P<tables>(?:, Table (?:[IVX]+|\d+))+))"
 )
 
 
 class Place(NamedTuple):
-    """The paper and the tables that a recipe belongs to; "" and none where there is no paper."""
+    """The paper and the tables that a recipe belongs to; "" and () where there is no paper."""
 
     paper: str
     tables: tuple[str, ...]
 
 
 def place_of(path: Path) -> Place:
-    """Read the paper and tables off a recipe's header. Raises RecipeError if it does not say so."""
+    """Return the paper and tables in a recipe's header. Raises RecipeError without that line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     header = takewhile(lambda line: line.startswith("#"), lines)
     written = [line for line in header if line.startswith(BEGIN)]
@@ -43,12 +44,12 @@ def place_of(path: Path) -> Place:
 
 
 def papers() -> list[str]:
-    """List the papers that recipes name, sorted."""
+    """Return the papers that recipes name, sorted."""
     return sorted({place.paper for place in _places().values()} - {""})
 
 
 def by_table(paper: str) -> list[tuple[str, str]]:
-    """List a paper's tables with the recipes of each: [("Table I", "crema_d/s_cmrl_paper"), …].
+    """Return a paper's tables with their recipes: [("Table I", "crema_d/s_cmrl_paper"), …].
 
     Raises UsageError with the nearest name for a paper that no recipe names.
     """
@@ -56,9 +57,11 @@ def by_table(paper: str) -> list[tuple[str, str]]:
     if paper not in known:
         raise UsageError(f"--paper {paper}: no recipe is of it", registry.closest(paper, known))
     rows = [
-        (table, name) for name, place in places.items() if place.paper == paper
+        (table, name)
+        for name, place in places.items()
+        if place.paper == paper
         for table in place.tables
-    ]  # fmt: skip
+    ]
     return sorted(rows, key=lambda row: (_number(row[0]), row[1]))
 
 
@@ -72,5 +75,6 @@ def _number(table: str) -> int:
     written = table.removeprefix("Table ")
     if written.isdigit():
         return int(written)
+    # a digit before a larger one counts negative: IV is 4
     digits = [{"I": 1, "V": 5, "X": 10}[letter] for letter in written]
     return sum(-d if d < max(digits[i:]) else d for i, d in enumerate(digits))

@@ -1,4 +1,4 @@
-"""One run, said in one YAML file: found, checked against everything that it names, and resolved."""
+"""Find the YAML file of a run, check it against the modules that it names, and resolve it."""
 
 import difflib
 import json
@@ -41,13 +41,15 @@ __all__ = [
     "parse_range",
 ]
 
-LONGEST_NAME = 180  # a file's has 255 bytes; a run's key and what is written beside it are in them
+LONGEST_NAME = (
+    180  # bytes; a file name has 255, and a run's also holds its key and a temporary part
+)
 SECTIONS = ("data", "audio", "visual", "model", "train", "noise", "published", "runtime")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A valid recipe with every default in it; name is what run folders are called after."""
+    """A valid recipe with every default in it. name: the first part of its run folders' names."""
 
     name: str
     path: Path
@@ -63,7 +65,7 @@ class Recipe:
     runtime: Runtime
 
     def resolved(self) -> dict[str, Any]:
-        """Return all settings as plain JSON data; a section that is not there has no key."""
+        """Return all settings as plain JSON data; a section that is None has no key."""
         sections = {name: getattr(self, name) for name in SECTIONS}
         return {"version": self.version, "seed": self.seed} | {
             name: section.model_dump(mode="json")
@@ -72,23 +74,24 @@ class Recipe:
         }
 
     def to_yaml(self) -> str:
-        """Write the resolved recipe; loading it gives the same resolved recipe."""
+        """Return the resolved recipe as YAML; loading that gives the same resolved recipe."""
         return dump(self.resolved())
 
 
 def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) -> Recipe:
-    """Read and check a recipe, with `a.b=VALUE` overrides on top.
+    """Read and check a recipe, with `a.b=VALUE` overrides applied.
 
-    with_model: False leaves the model's settings unread, which spares importing torch; for what
-    only prepares data.
-    Raises RecipeError with every fault of the file and of the overrides in it, UsageError for an
-    override that is not of that form.
+    with_model: False leaves the model's settings unread, which avoids importing torch; for stages
+    that only prepare data.
+    Raises RecipeError with every fault of the file and of the overrides, UsageError for an override
+    that is not of that form.
     """
     document, schema, faults = completed(
         with_overrides(scan(path), overrides), skip=() if with_model else ("model",)
     )
     if not document.data.keys() & {"audio", "visual"} and () not in document.holes:
         faults.append(fault_at(document, (), "needs a section audio, visual, or both"))
+    # through JSON: strict pydantic takes a list for a tuple only from there
     try:
         checked = schema.model_validate_json(json.dumps(document.data, allow_nan=False))
     except ValidationError as failure:
@@ -96,6 +99,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
     else:
         faults.extend(_time_steps_that_differ(document, checked))
         faults.extend(_colours_that_are_none(document, checked))
+        # misfit is the model's own code, written for valid settings
         if with_model and not faults:
             faults.extend(_sizes_that_do_not_fit(document, checked))
     faults.extend(document.faults)
@@ -108,7 +112,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
 
 
 def _name_fault(path: Path) -> str:
-    """Say that no run's folder can be called after a recipe, "" where one can."""
+    """Return the fault of a name that is too long for a run's folder; "" if it is not."""
     size = len(os.fsencode(path.stem))
     return f"{size} bytes of name, at most {LONGEST_NAME}" if size > LONGEST_NAME else ""
 
@@ -125,22 +129,23 @@ def by_path(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _time_steps_that_differ(document: Document, checked: RecipeFile) -> list[Fault]:
-    """An input that changes over time must change as often as the network steps."""
+    """Return the faults of inputs whose number of time steps is not the network's."""
     steps = getattr(checked.model, "time_steps", None)
     faults = []
     for section in ("audio", "visual"):
         settings = getattr(checked, section)
         for name in ("time_steps", "frames"):
-            found = getattr(settings, name, None)
-            static = name == "frames" and found == 1
-            if None not in (steps, found) and found != steps and not static:
-                text = f"{found}, but model.time_steps is {steps}: they must be equal"
+            count = getattr(settings, name, None)
+            # one frame is a still picture, which the network sees at every step
+            is_static = name == "frames" and count == 1
+            if None not in (steps, count) and count != steps and not is_static:
+                text = f"{count}, but model.time_steps is {steps}: they must be equal"
                 faults.append(fault_at(document, (section, name), text))
     return faults
 
 
 def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Fault]:
-    """ImageNet's mean and sd are of red, green and blue."""
+    """Return the fault of ImageNet's mean and sd, of red, green and blue, for other channels."""
     visual = checked.visual
     if visual is None or visual.normalise != "imagenet" or getattr(visual, "channels", 0) == 3:
         return []
@@ -149,7 +154,7 @@ def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Faul
 
 
 def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Fault]:
-    """Ask the model whether inputs of these sizes fit, before hours of preparing."""
+    """Return the fault of input sizes that the model refuses, before hours of preparing them."""
     misfit = getattr(registry.load("model", checked.model.name), "misfit", None)
     if misfit is None:
         return []
@@ -159,7 +164,7 @@ def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Faul
 
 
 def name_of(path: Path) -> str:
-    """Return what a recipe is called: a bundled one with its folder, a file by its stem."""
+    """Return a recipe's name: of a bundled one with its folder, of another file the stem."""
     folder = registry.bundled("recipes").resolve()
     if path.resolve().is_relative_to(folder):
         return path.resolve().relative_to(folder).with_suffix("").as_posix()
@@ -167,16 +172,16 @@ def name_of(path: Path) -> str:
 
 
 def bundled_names() -> list[str]:
-    """List the recipes that come with avsnn, as spoken_digits_av/s_cmrl, sorted."""
+    """Return the names of the bundled recipes, such as spoken_digits_av/s_cmrl, sorted."""
     folder = registry.bundled("recipes")
     files = (file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml"))
     return sorted(file.as_posix() for file in files)
 
 
 def find(name: str) -> Path:
-    """Return the file of a recipe: a path to a YAML file, else the name of a bundled recipe.
+    """Return the file of a recipe, from the path of a YAML file or the name of a bundled recipe.
 
-    In a bundled name `-` and `_` are one, and `.yaml` may stand or not. Raises RecipeError with
+    In a bundled name `-` and `_` are the same, and `.yaml` may be left out. Raises RecipeError with
     the nearest name.
     """
     path = expanded(name)
@@ -185,6 +190,7 @@ def find(name: str) -> Path:
     known = {_plain(bundled): bundled for bundled in bundled_names()}
     if _plain(name) in known:
         return registry.bundled("recipes") / f"{known[_plain(name)]}.yaml"
+    # the nearest name is looked up by stem too: "s_cml" alone is far from "crema_d/s_cmrl"
     by_stem = {bundled.rpartition("/")[2]: bundled for bundled in known.values()} | known
     near = difflib.get_close_matches(_plain(name), by_stem, n=1)
     nearest = f" (did you mean {by_stem[near[0]]}?)" if near else ""

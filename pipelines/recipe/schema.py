@@ -1,4 +1,4 @@
-"""What every recipe may say; recipe_modules adds what the modules it names may be told."""
+"""The settings that every recipe has; `modules` adds those of the modules that it names."""
 
 import re
 from itertools import pairwise
@@ -19,7 +19,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataInput(Section):
-    """Which clips."""
+    """The data set and the choice of its clips."""
 
     dataset: str = Field(description="Name of a data set, as `avsnn ls datasets` lists it.")
     max_excluded_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
@@ -30,7 +30,7 @@ class DataInput(Section):
 
 
 class AudioInput(Section):
-    """What the audio of a clip becomes."""
+    """The feature and the shape of the audio input."""
 
     feature: str = Field(description="Name of an audio feature, as `avsnn ls features` lists it.")
     sample_rate: int = Field(
@@ -49,14 +49,14 @@ class AudioInput(Section):
 
 
 class SpikeInput(Section):
-    """What the audio of a clip becomes where it comes as a cochlea's spikes."""
+    """The feature of an audio input that is a cochlea's spikes, which have no sampling rate."""
 
     feature: str = Field(description="Name of an audio feature, as `avsnn ls features` lists it.")
     normalise: Normalise = Field(default="training", description=NORMALISE)
 
 
 class VisualInput(Section):
-    """What the image or the events of a clip become."""
+    """The feature and the shape of the visual input, images or events."""
 
     feature: str = Field(description="Name of a visual feature, as `avsnn ls features` lists it.")
     size: tuple[Pixels, Pixels] = Field(
@@ -76,7 +76,7 @@ class VisualInput(Section):
 
 
 class ModelInput(Section):
-    """Which network."""
+    """The network and its preset."""
 
     name: str = Field(description="Name of a model, as `avsnn ls models` lists it.")
     preset: str = Field(
@@ -86,7 +86,7 @@ class ModelInput(Section):
 
 
 class Optimizer(Section):
-    """How the weights move."""
+    """The update rule of the weights and its learning rate."""
 
     name: Literal["adam", "adamw", "sgd"] = Field(
         default="adam", description="Update rule of the weights."
@@ -100,7 +100,7 @@ class Optimizer(Section):
 
 
 class Schedule(Section):
-    """How the learning rate changes over the epochs."""
+    """The learning rate over the epochs."""
 
     name: Literal["constant", "cosine", "step"] = Field(
         default="constant", description="Shape of the learning rate after warm-up."
@@ -130,7 +130,7 @@ class Schedule(Section):
 
 
 class Augment(Section):
-    """What is varied in training and never in evaluation."""
+    """Random variation of the training clips, never of those in evaluation."""
 
     time_shift: float = Field(
         default=0.0, ge=0, le=0.5, description="Largest shift in time, as a share of the clip."
@@ -152,7 +152,7 @@ class Augment(Section):
 
 
 class Train(Section):
-    """How the network is trained."""
+    """The training of the network."""
 
     epochs: int = Field(ge=1, le=100_000, description="Number of passes over the training clips.")
     batch_size: int = Field(ge=1, le=65_536, description="Number of clips in one training step.")
@@ -193,6 +193,7 @@ class Train(Section):
     deterministic: bool = Field(
         default=True, description="Use only algorithms that give the same bits every time."
     )
+    # a run's name is a folder under runs: no separator, no leading dot that would lead out of it
     start_from: tuple[Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")], ...] = Field(
         default=(),
         description="Trained runs, by their whole names, whose weights this training begins with.",
@@ -201,6 +202,7 @@ class Train(Section):
         default=(), description="Parts of the network that keep their weights, such as audio."
     )
 
+    # between two fields, so the message names both: it stands at the section
     @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:
         warmup = self.schedule.warmup_epochs
@@ -210,7 +212,7 @@ class Train(Section):
 
 
 class Runtime(Section):
-    """Where and how fast it runs; in no key, for it must not change a result."""
+    """Device, threads and processes; in no key, because they must not change a result."""
 
     num_workers: Annotated[int, Field(ge=0, le=256)] | None = Field(
         default=None,
@@ -233,7 +235,7 @@ class Runtime(Section):
 
 
 class Published(Section):
-    """What a paper says that this recipe gives; compared with, never trained on."""
+    """A paper's result for this recipe; compared with, never trained on."""
 
     accuracy_percent: float = Field(ge=0, le=100, description="Test accuracy in the paper in %.")
     n: int | None = Field(
@@ -244,7 +246,7 @@ class Published(Section):
 
 
 class RecipeFile(Section):
-    """A whole recipe; the modules that it names add their settings to the first four sections."""
+    """A whole recipe; the modules that it names add settings to data, audio, visual and model."""
 
     version: Literal[1] = Field(description="Version of the recipe format.")
     seed: int = Field(ge=0, lt=2**31, description="Seed of weights, order and augmentation.")

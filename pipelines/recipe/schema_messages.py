@@ -1,4 +1,4 @@
-"""Pydantic's errors in plain words, each at its line and column in the YAML file."""
+"""Translate pydantic's errors into faults: plain words, with line and column in the YAML file."""
 
 import re
 import typing
@@ -14,13 +14,14 @@ from pipelines.registry import closest
 
 
 def faults_of(document: Document, failure: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Translate every error of a validation of `document.data` against a model."""
-    found: dict[KeyPath, list[ErrorDetails]] = {}
+    """Return the faults of a failed validation of `document.data` against a model."""
+    by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for error in failure.errors(include_url=False):
         path = _path_of(document.data, error)
+        # what the reader has refused is a fault already
         if not any(path[:length] in document.holes for length in range(len(path) + 1)):
-            found.setdefault(path, []).append(error)
-    return [_fault(document, path, errors, model) for path, errors in found.items()]
+            by_path.setdefault(path, []).append(error)
+    return [_fault(document, path, errors, model) for path, errors in by_path.items()]
 
 
 def _fault(
@@ -30,15 +31,15 @@ def _fault(
         known = _keys_at(model, path[:-1])
         hint = f" ({closest(str(path[-1]), known)})" if known else ""
         return fault_at(document, path, f"unknown key{hint}", on_key=True)
-    said = [plain_words(error) for error in errors]
     # A union reports each of its alternatives: one fault, "must be an integer or auto (is 'x')".
-    wanted = [said[0][0], *(wanted.removeprefix("must be ") for wanted, _ in said[1:])]
-    given = next((f" ({given})" for _, given in said if given), "")
-    return fault_at(document, path, " or ".join(dict.fromkeys(wanted)) + given)
+    rules, values = zip(*map(plain_words, errors), strict=True)
+    rules = (rules[0], *(rule.removeprefix("must be ") for rule in rules[1:]))
+    actual = next((f" ({value})" for value in values if value), "")
+    return fault_at(document, path, " or ".join(dict.fromkeys(rules)) + actual)
 
 
 def _path_of(data: Any, error: ErrorDetails) -> KeyPath:
-    """Drop from pydantic's location what is no part of the data, such as a union's alternatives."""
+    """Return pydantic's location without parts that the data do not have, such as alternatives."""
     path: list[str | int] = []
     node = data
     for index, part in enumerate(error["loc"]):
@@ -54,7 +55,7 @@ def _path_of(data: Any, error: ErrorDetails) -> KeyPath:
 
 
 def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """List the keys that a model takes at a path; none where that cannot be told."""
+    """Return the keys that a model takes at a path; [] where they are not known."""
     annotation: Any = model
     for part in path:
         annotation = _below(annotation, part)
@@ -62,14 +63,15 @@ def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
 
 
 def _alternatives(annotation: Any) -> list[Any]:
-    """List the members of a union, out of their Annotated."""
+    """Return the members of a union, without their Annotated."""
     if typing.get_origin(annotation) in (typing.Union, UnionType, typing.Annotated):
-        return [one for part in typing.get_args(annotation) for one in _alternatives(part)]
+        members = typing.get_args(annotation)
+        return [inner for member in members for inner in _alternatives(member)]
     return [annotation]
 
 
 def _below(annotation: Any, part: str | int) -> Any:
-    """Return the annotation of one key or item, None if there is none."""
+    """Return the annotation of one key or item; None if there is none."""
     for kind in _alternatives(annotation):
         inner = typing.get_args(kind)
         if part in _fields(kind):
@@ -80,7 +82,7 @@ def _below(annotation: Any, part: str | int) -> Any:
 
 
 def _fields(kind: Any) -> dict[str, Any]:
-    """Map the keys of a model or TypedDict to their annotations."""
+    """Return the annotations of a model's or TypedDict's keys."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {name: info.annotation for name, info in kind.model_fields.items()}
     # A TypedDict, of typing or of typing_extensions, which pydantic wants before Python 3.12.
@@ -118,26 +120,28 @@ _WORDS: dict[str, str] = {
 
 
 def plain_words(error: ErrorDetails) -> tuple[str, str]:
-    """Say one pydantic error as what is wanted and what there is: "must be ≥ 1", "is 0"."""
-    kind, given = error["type"], error["input"]
+    """Return a pydantic error as a rule and the actual value: ("must be ≥ 1", "is 0")."""
+    kind, value = error["type"], error["input"]
     context = {
-        name: f"{value:g}" if isinstance(value, float) else value
-        for name, value in error.get("ctx", {}).items()
+        name: f"{bound:g}" if isinstance(bound, float) else bound
+        for name, bound in error.get("ctx", {}).items()
     }
     if kind in ("literal_error", "enum"):
-        return _choice(context["expected"], given)
-    wanted = _WORDS[kind].format_map(context) if kind in _WORDS else error["msg"].lower()
+        return _choice(context["expected"], value)
+    # an error that has no words here keeps pydantic's own
+    rule = _WORDS[kind].format_map(context) if kind in _WORDS else error["msg"].lower()
     if kind in ("too_short", "too_long"):
-        return wanted, f"has {context['actual_length']}"
+        return rule, f"has {context['actual_length']}"
     # The text of a fault between the fields of a section names them.
-    is_enough = kind == "missing" or (kind == "value_error" and isinstance(given, Mapping))
-    return wanted, "" if is_enough else f"is {show(given)}"
+    is_enough = kind == "missing" or (kind == "value_error" and isinstance(value, Mapping))
+    return rule, "" if is_enough else f"is {show(value)}"
 
 
-def _choice(expected: str, given: Any) -> tuple[str, str]:
-    """Say what a Literal takes: "must be one of adam, adamw", "is 'adm'; did you mean adam?"."""
+def _choice(expected: str, value: Any) -> tuple[str, str]:
+    """Return a rule and an actual value: "must be one of a, b", "is 'c'; did you mean b?"."""
+    # pydantic lists the values only as text: 'adam', 'adamw' or 'sgd'; numbers without quotes
     known = re.findall(r"'([^']*)'", expected) or re.split(r", | or ", expected)
-    wanted = f"must be one of {', '.join(known)}" if len(known) > 1 else f"must be {known[0]}"
-    near = closest(given, known) if isinstance(given, str) else ""
+    rule = f"must be one of {', '.join(known)}" if len(known) > 1 else f"must be {known[0]}"
+    near = closest(value, known) if isinstance(value, str) else ""
     hint = f"; {near}" if near.startswith("did you mean") else ""
-    return wanted, f"is {show(given)}{hint}"
+    return rule, f"is {show(value)}{hint}"

@@ -1,6 +1,6 @@
-"""Turn the events of a YAML parser into plain data, collecting what is refused.
+"""Turn the events of a YAML parser into plain data, and collect the faults.
 
-Without recursion, so no nesting exhausts the stack; and no object of a file's choosing is made.
+No recursion, so that no nesting exhausts the stack; and no object of a file's choosing is made.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ MAX_NODES = 20_000  # PyYAML needs about a second for them
 
 
 class _Stop(Exception):
-    """Nothing after this place can be understood."""
+    """The rest of the file after this place cannot be read."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Open:
 
 @dataclass
 class Builder:
-    """Turns parser events into plain data and faults."""
+    """Plain data and faults, built from parser events one at a time."""
 
     root: Any = None
     documents: int = 0
@@ -46,16 +46,16 @@ class Builder:
     is_whole: bool = False
 
     def refuse(self, place: Place, path: KeyPath, text: str) -> None:
-        """Note a fault and go on."""
+        """Record a fault and go on."""
         self.faults.append(Fault(*place, path, text))
 
     def stop(self, place: Place, text: str) -> NoReturn:
-        """Note a fault and end the reading."""
+        """Record a fault and end the reading."""
         self.refuse(place, (), text)
         raise _Stop
 
     def take(self, event: Any) -> None:
-        """Take the parser's next event."""
+        """Add the parser's next event."""
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         if isinstance(event, yaml.NodeEvent):
             self.properties(event, place)
@@ -78,7 +78,7 @@ class Builder:
                 self.unclosed.pop()
 
     def properties(self, event: Any, place: Place) -> None:
-        """Refuse what a node carries besides its data."""
+        """Refuse what a node carries besides its data: alias, anchor, tag."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
             self.stop(place, f"more than {MAX_NODES} values")
@@ -103,11 +103,11 @@ class Builder:
                 raise ValueError(f"control character in {show(value)}")
         except ValueError as cause:
             self.refuse(place, self.next_path(), str(cause))
-            value, is_hole = None, True
+            value, is_hole = None, True  # reported: the schema must not report it again
         self.add(value, place, is_hole, is_merge=is_plain and value == "<<")
 
     def next_path(self) -> KeyPath:
-        """Return the path of the node that comes next; a key has its mapping's path."""
+        """Return the path of the next node; a key has its mapping's path."""
         if not self.unclosed:
             return ()
         top = self.unclosed[-1]
@@ -118,7 +118,7 @@ class Builder:
     def add(
         self, value: Any, place: Place, is_hole: bool = False, is_merge: bool = False
     ) -> KeyPath:
-        """Put a node where it belongs and return its path."""
+        """Add a node to the list or mapping that is open and return its path."""
         path = self.next_path()
         top = self.unclosed[-1] if self.unclosed else None
         if top is None:
@@ -141,7 +141,7 @@ class Builder:
     def add_key(
         self, top: _Open, value: Any, place: Place, is_hole: bool, is_merge: bool
     ) -> KeyPath:
-        """Make a node the key of the value that comes next, kept or not."""
+        """Make a node the key of the next value; a key that is refused drops that value."""
         top.key = value if isinstance(value, str) else show(value)
         top.is_kept = False
         path = (*top.path, top.key)
@@ -164,11 +164,12 @@ class Builder:
 
 
 def build(text: str) -> Builder:
-    """Read a text as far as it can be understood; the builder's `is_whole` says if that was all."""
+    """Read a text as far as possible; the builder's `is_whole` is True if that was all of it."""
     builder = Builder()
     for number, line in enumerate(split_lines(text), start=1):
-        for found in CONTROL.finditer(line):
-            builder.refuse((number, found.start() + 1), (), f"control character {found[0]!r}")
+        for match in CONTROL.finditer(line):
+            builder.refuse((number, match.start() + 1), (), f"control character {match[0]!r}")
+    # PyYAML would stop at the first of them, and count lines in another way than an editor
     if builder.faults:
         return builder
     try:

@@ -1,7 +1,7 @@
 """Read a YAML file as plain data, strictly, with the line and column of everything in it.
 
 Duplicate keys, tags, anchors, aliases, merge keys, further documents and .inf/.nan are refused;
-which scalars are numbers is said in yaml_scalars.
+yaml_scalars decides which scalars are numbers.
 """
 
 import re
@@ -24,20 +24,20 @@ MAX_BYTES = 256 * 1024
 
 
 def read(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
-    """Read a file of at most 256 KiB of UTF-8. Raises `error` with every fault in it."""
+    """Read a file, at most 256 KiB of UTF-8. Raises `error` with all faults of the file."""
     return _without_faults(scan(path, error), error)
 
 
 def parse(text: str, name: str, error: type[AvsnnError] = RecipeError) -> Document:
-    """Read a text; name stands for the file in faults. Raises `error` with every fault in it."""
+    """Read a text; name stands for the file in messages. Raises `error` with all faults of it."""
     return _without_faults(_document(text, name, error), error)
 
 
 def scan(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
-    """Read a file but leave in `Document.faults` what could be read past.
+    """Read a file; faults that the reader could read past are left in `Document.faults`.
 
-    For callers that go on to check the data and list all faults at once. Raises `error` where
-    there is no data to check: no readable file, not UTF-8, broken syntax, not a mapping.
+    For callers that go on to check the data and report all faults at once. Raises `error` where
+    there are no data to check: no readable file, not UTF-8, broken syntax, not a mapping.
     """
     name = printable(str(path))
     try:
@@ -45,6 +45,7 @@ def scan(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
         if not stat.S_ISREG(path.stat().st_mode):
             raise error(f"{name}: not a file", hint="give the path of a YAML file")
         with path.open("rb") as file:
+            # one byte more, to notice a larger file without reading it
             raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as cause:
         reason = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
@@ -62,7 +63,7 @@ def scan(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
 
 
 def parse_value(text: str) -> tuple[Any, list[Fault]]:
-    """Read one value, as `--set` gets it: a scalar, list or mapping, and what is wrong with it."""
+    """Read one value, as `--set` gets it: return the scalar, list or mapping, and its faults."""
     if not text.strip():
         return None, [Fault(1, 1, (), "no value; write null for none")]
     builder = build(text)
@@ -96,10 +97,10 @@ def _without_faults(document: Document, error: type[AvsnnError]) -> Document:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what this module reads back unchanged."""
+    """Writes YAML that this module reads back unchanged."""
 
     def ignore_aliases(self, _data: Any) -> bool:
-        """Write a value out each time that it occurs."""
+        """Return True: a value is written out each time, because aliases are refused on reading."""
         return True
 
     def write_text(self, text: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""Which unquoted scalars are numbers, truth or nothing: the core schema of YAML 1.2 (§10.3.2).
+"""Resolve unquoted scalars to numbers, true, false or null: core schema of YAML 1.2 (§10.3.2).
 
 PyYAML follows 1.1, where `no` is false, `5:30:5` the integer 19805 and `1e-3` text.
 """
@@ -16,9 +16,9 @@ CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00
 
 
 def plain_scalar(text: str) -> bool | int | float | str | None:
-    """Resolve an unquoted scalar by the YAML 1.2 core schema.
+    """Return the value of an unquoted scalar by the YAML 1.2 core schema.
 
-    Raises ValueError for what cannot be written as JSON or in 64 bits.
+    Raises ValueError for a number that JSON cannot hold or that does not fit in 64 bits.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -26,7 +26,7 @@ def plain_scalar(text: str) -> bool | int | float | str | None:
         raise ValueError("a number must be finite")
     if _INT.fullmatch(text):
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-        # Python refuses to read more than 4300 digits; no honest number comes near.
+        # the length first: int() raises an error of its own for more than 4300 digits
         if len(text) > 40 or abs(value := int(text, base)) >= 2**63:
             raise ValueError("an integer must fit in 64 bits")
         return value

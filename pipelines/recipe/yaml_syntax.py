@@ -1,4 +1,4 @@
-"""Where YAML is broken, and the common slips in plain words."""
+"""Places of YAML syntax errors, and common mistakes in plain words."""
 
 import re
 
@@ -6,7 +6,7 @@ import yaml
 
 from pipelines.recipe.messages import Place
 
-_SLIPS = {
+_COMMON_MISTAKES = {
     "'\\t'": "a tab is not read here; use spaces",
     "mapping values are not allowed": "a ': ' too many; quote the text or start a new line",
     "expected <block end>": "does not line up with what is above; check the indentation",
@@ -17,14 +17,14 @@ _SLIPS = {
 
 
 def split_lines(text: str) -> list[str]:
-    """Split where an editor does, so that line numbers agree."""
+    """Split a text where an editor does, so that line numbers agree."""
     return re.split(r"\r\n|\r|\n", text)
 
 
 def syntax_place(cause: yaml.MarkedYAMLError, text: str, opened: Place) -> Place:
-    """Point at the problem, or at what was opened and never closed if that is the file's end.
+    """Return the place of the problem; at the file's end, of what was opened and never closed.
 
-    opened: where the innermost list or mapping began that is not closed yet.
+    opened: the place of the innermost list or mapping that is not closed yet.
     """
     marks = [cause.problem_mark, cause.context_mark]
     # PyYAML finds a key without colon only on the line after it.
@@ -37,7 +37,7 @@ def syntax_place(cause: yaml.MarkedYAMLError, text: str, opened: Place) -> Place
 
 
 def syntax_text(cause: yaml.MarkedYAMLError) -> str:
-    """Say a common slip in plain words, else what the parser says."""
+    """Return a common mistake in plain words, any other one in the parser's words."""
     problem = cause.problem or "cannot be read"
-    plain = next((text for part, text in _SLIPS.items() if part in problem), problem)
+    plain = next((text for part, text in _COMMON_MISTAKES.items() if part in problem), problem)
     return f"not valid YAML: {plain}"
