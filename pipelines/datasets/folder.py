@@ -22,9 +22,10 @@ from pipelines.datasets import _folder_table as tables
 from pipelines.datasets._folder_protocols import Protocol
 from pipelines.disk.look import look
 from pipelines.errors import DataError
+from pipelines.readers.film_sound import read_sound
 from pipelines.readers.pictures import read_picture
 from pipelines.readers.sound import read_wav
-from pipelines.readers.video import Pick, read_frames, read_sound
+from pipelines.readers.video import Pick, read_frames
 
 VERSION = 2
 LOCAL = "path"

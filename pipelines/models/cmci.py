@@ -70,6 +70,7 @@ class Model(nn.Module):
         # the joint branch has the same input as the unimodal MLPs, not their output
         currents = self.from_audio(x_a) + self.from_visual(x_v)
         x_a, x_v = self.audio_mlp(x_a), self.visual_mlp(x_v)
+        # neurons take (T B N, D) and return it: the shape of the tokens is put back around them
         joint = self.joint_mlp(self.joint_lif(currents.flatten(0, 2)).view_as(currents))
         # over steps and tokens: (B, D) each
         z_a, z_v, z = (x.mean((0, 2)) for x in (x_a, x_v, joint))

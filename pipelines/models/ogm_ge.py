@@ -29,6 +29,7 @@ def scores(logits: Tensor, labels: Tensor) -> Tensor:
 def coefficient(own: Tensor, other: Tensor, alpha: float) -> Tensor:
     """Return k = 1 - tanh(alpha * rho) if rho = own / other is above 1, else 1 (OGM-GE Eq. 10)."""
     rho = own / other
+    # both coefficients are computed, and at most one differs from 1
     return torch.where(rho > 1, 1 - torch.tanh(alpha * rho), torch.ones_like(rho))
 
 

@@ -99,6 +99,7 @@ class Model(nn.Module):
             for spiking in (False, True)
         )
         self.positions, self.side, self.stages = positions, side, stages
+        # zeros, so that training begins with attention without positions;
         # of (2 M - 1)^2 entries, M = side + 1: as large as the authors'
         learned = torch.zeros(2 * side + 1, 2 * side + 1) if positions == "learned" else None
         self.position_table = None if learned is None else nn.Parameter(learned)

@@ -139,7 +139,9 @@ class Model(nn.Module):
         """
         # (B, sizes of both), visual first; time is gone, so the two may have different T
         both = torch.cat((self.visual(visual), self.audio(audio)), -1)
-        spikes = self.lif(self.norm(both), static=True)
+        spikes = self.lif(
+            self.norm(both), static=True
+        )  # (T B, sizes): the same current at every step
         spikes = self.hidden_lif(self.hidden_norm(self.linear(spikes)))
         out: Output = self.head(torch.unflatten(spikes, 0, (self.time_steps, -1)))
         return out

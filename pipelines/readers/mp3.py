@@ -30,7 +30,7 @@ def read_mp3(path: Path) -> NDArray[np.float32]:
     Raises DataError, naming the file, if the two decoders do not agree in length, channels or
     values, as for files that are cut short, damaged, or several in one.
     """
-    from pipelines.readers.video import read_sound  # here: video imports sound, which imports this
+    from pipelines.readers.film_sound import read_sound  # here: it imports sound, and sound this
 
     if path.stat().st_size > MAX_BYTES:
         raise DataError(

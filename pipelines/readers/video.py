@@ -1,4 +1,4 @@
-"""Read a few frames and the waveform of video files.
+"""Read a few frames of video files.
 
 A file is decoded from its beginning. A header's frame count and index are not used: broken
 recordings have wrong ones, and without them every machine returns the same frames.
@@ -13,18 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import DataError
-from pipelines.readers.containers import CONTAINERS, begins_s, decoded, default_track, opened
+from pipelines.readers.containers import decoded, default_track, opened
 from pipelines.readers.cut_short import ends_early
 from pipelines.readers.hints import REPLACE_CLIP
-from pipelines.readers.sound import check_levels, check_rate
 
 Pick = Literal["middle", "random", "even"]
 
 MAX_SECONDS = 600.0
 MAX_FRAMES = 60_000
 MAX_PIXELS = 1 << 24
-MAX_VALUES = 2**28
-GAP_S = 0.01  # a shorter gap is the rounding of times, not a pause
 
 
 def read_frames(
@@ -129,56 +126,6 @@ def upright(path: Path, image: NDArray[np.uint8], frame: Any) -> NDArray[np.uint
             raise DataError(f"{path}: turned by an angle that is no quarter turn", REPLACE_CLIP)
         image, a, d = image.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-def read_sound(path: Path, kinds: str = CONTAINERS) -> tuple[NDArray[np.float32], int]:
-    """Decode the default sound of a container: (channels, samples) float32, and the rate in Hz.
-
-    Full scale is ±1. It begins when the film does: where the sound is late, or pauses, there are
-    zeros. kinds: as for `opened`. Raises DataError, naming the file, if there is no sound, or it
-    cannot be decoded, changes its format half-way, or ends early.
-    """
-    parts: list[NDArray[np.float32]] = []
-    values, formats = 0, set[tuple[int, int]]()
-    with opened(path, kinds) as container:
-        track = default_track(container, "audio")
-        if track is None:
-            lacks = "ends early, before any sound" if ends_early(path) else "holds no sound"
-            raise DataError(f"{path}: {lacks}", REPLACE_CLIP)
-        now_s = begins_s(container)
-        for frame in decoded(container, track, path):
-            part = _waveform(frame)
-            formats.add((len(part), frame.sample_rate))
-            gap_s = 0.0 if frame.time is None else frame.time - now_s
-            missing = round(gap_s * frame.sample_rate) if gap_s > GAP_S else 0
-            now_s += (missing + part.shape[1]) / frame.sample_rate
-            # counted before a gap is filled: a hostile time could ask for days of zeros
-            values += part.size + missing * len(part)
-            if values > MAX_VALUES or values > MAX_SECONDS * frame.sample_rate * len(part):
-                raise DataError(f"{path}: its sound is longer than {MAX_SECONDS:g} s", REPLACE_CLIP)
-            if missing:
-                parts.append(np.zeros((len(part), missing), np.float32))
-            parts.append(part)
-    if not values or len(formats) != 1:
-        raise DataError(f"{path}: its sound is empty or changes its format", REPLACE_CLIP)
-    waveform = np.concatenate(parts, axis=1)
-    rate_hz = formats.pop()[1]
-    check_rate(path, rate_hz)
-    check_levels(path, waveform)
-    return waveform, rate_hz
-
-
-def _waveform(frame: Any) -> NDArray[np.float32]:
-    """Turn a decoded piece of sound into (channels, samples) float32 with full scale at 1."""
-    values: NDArray[Any] = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        values = values.reshape(-1, channels).T
-    if values.dtype == np.uint8:
-        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
-    scale = 1.0 if values.dtype.kind == "f" else -float(np.iinfo(values.dtype).min)
-    scaled: NDArray[np.float32] = (values / scale).astype(np.float32)
-    return scaled
 
 
 def _frames(path: Path, seconds: float | None) -> Iterator[Any]:

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from pipelines.readers.video import count_frames, read_frames, read_sound
+from pipelines.readers.film_sound import read_sound
+from pipelines.readers.video import count_frames, read_frames
 
 
 @pytest.fixture(scope="module")

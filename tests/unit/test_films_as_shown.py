@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataError
-from pipelines.readers.video import count_frames, frame_times, on_screen, read_frames, read_sound
+from pipelines.readers.film_sound import read_sound
+from pipelines.readers.video import count_frames, frame_times, on_screen, read_frames
 from tests.unit.test_video import COUNT, RATE, film
 
 

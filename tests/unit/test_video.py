@@ -10,7 +10,8 @@ import torch
 
 from pipelines.errors import DataError
 from pipelines.features import image, video_frames
-from pipelines.readers.video import choose, count_frames, read_frames, read_sound
+from pipelines.readers.film_sound import read_sound
+from pipelines.readers.video import choose, count_frames, read_frames
 
 COUNT, FPS, RATE = 40, 25, 16000
 
