@@ -45,8 +45,12 @@ def test_the_mouth_moves_when_there_is_sound(films):
         moves = np.abs(np.diff(mouth, axis=0)).mean((1, 2))
         waveform, rate = read_sound(path)
         edges = (np.arange(76) * rate / 25).astype(int)
-        loud = np.array([np.sqrt((waveform[:, a:b] ** 2).mean()) if b <= waveform.shape[1] else 0
-                         for a, b in itertools.pairwise(edges)])  # fmt: skip
+        loud = np.array(
+            [
+                np.sqrt((waveform[:, a:b] ** 2).mean()) if b <= waveform.shape[1] else 0
+                for a, b in itertools.pairwise(edges)
+            ]
+        )
         smooth = lambda x: np.convolve(x, np.ones(7) / 7, "same")  # noqa: E731
         correlations.append(np.corrcoef(smooth(moves), smooth(loud[1:]))[0, 1])
     assert np.mean(correlations) > 0.3, correlations

@@ -14,9 +14,13 @@ from pipelines.signal.arrays import RESPEAKER_V2, srp_phat
 
 GRID = np.arange(360.0)
 NAMES = [
-    "150cm/a180e19_3_1b845200", "150cm/a180e19_3_1ba56980", "250cm/a180e19_3_1b341800",
-    "250cm/a180e19_3_1bd20000", "50cm/a180e19_3_1b6ede00", "50cm/a180e19_3_1b85f880",
-]  # fmt: skip
+    "150cm/a180e19_3_1b845200",
+    "150cm/a180e19_3_1ba56980",
+    "250cm/a180e19_3_1b341800",
+    "250cm/a180e19_3_1bd20000",
+    "50cm/a180e19_3_1b6ede00",
+    "50cm/a180e19_3_1b85f880",
+]
 
 
 def error_deg(found, label):

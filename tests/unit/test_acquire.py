@@ -35,9 +35,13 @@ TREE = sha256("".join(f"{name} {sha256(content)}\n" for name, content in FILES.i
 
 def dataset(**sources):
     return DatasetManifest(
-        name="tiny", version="1", title="t", licence="l", citation="c",
+        name="tiny",
+        version="1",
+        title="t",
+        licence="l",
+        citation="c",
         **{"access": "open", "classes": ("x", "y"), "protocols": {"official": "p"}} | sources,
-    )  # fmt: skip
+    )
 
 
 def file(url=NOWHERE, **more):
@@ -46,8 +50,9 @@ def file(url=NOWHERE, **more):
 
 def folder(*archives, **more):
     archives = archives or (FileSource(path="t.tar.gz", urls=(NOWHERE,), bytes=None),)
-    return FolderSource(**{"path": "set/recordings", "archives": archives,
-                           "archive_folder": "recordings"} | more)  # fmt: skip
+    return FolderSource(
+        **{"path": "set/recordings", "archives": archives, "archive_folder": "recordings"} | more
+    )
 
 
 def manifest(file_url=NOWHERE, archive_url=NOWHERE):
@@ -245,8 +250,9 @@ BY_HAND = {"access": "account", "by_hand": "log in at https://x.invalid and down
 
 
 def account(**more):
-    return dataset(folders=(FolderSource(path="set/recordings", holds=("vision",), **more),),
-                   **BY_HAND)  # fmt: skip
+    return dataset(
+        folders=(FolderSource(path="set/recordings", holds=("vision",), **more),), **BY_HAND
+    )
 
 
 def test_a_step_by_hand_is_said_with_the_command_that_follows():
@@ -394,8 +400,9 @@ def test_an_unknown_archive_and_its_content_are_recorded():
 
 
 def table_source(*prefixes, **more):
-    return dataset(tables=(TableSource(path="recordings", index="tiny.tsv",
-                                       url_prefixes=prefixes, **more),))  # fmt: skip
+    return dataset(
+        tables=(TableSource(path="recordings", index="tiny.tsv", url_prefixes=prefixes, **more),)
+    )
 
 
 @pytest.mark.usefixtures("tables")

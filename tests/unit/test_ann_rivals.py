@@ -336,9 +336,15 @@ def test_entropy_of_equal_chances_is_log_n_and_of_certainty_zero():
 
 def test_loss_with_two_prototypes_is_the_one_worked_out_by_hand():
     model = pmr.Model(
-        classes=2, audio_channels=1, visual_channels=1, width=1, alpha=0.7, momentum=0.5,
-        entropy_weight=0.3, entropy_steps=1,
-    )  # fmt: skip
+        classes=2,
+        audio_channels=1,
+        visual_channels=1,
+        width=1,
+        alpha=0.7,
+        momentum=0.5,
+        entropy_weight=0.3,
+        entropy_steps=1,
+    )
     with torch.no_grad():
         model.prototypes[0, 0, 0], model.prototypes[0, 1, 0] = 6.0, -2.0
         model.prototypes[1, 0, 0], model.prototypes[1, 1, 0] = 2.0, 0.0

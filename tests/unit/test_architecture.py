@@ -47,17 +47,20 @@ def test_no_folder_imports_a_later_one():
         f"{name} imports {imported}"
         for name, tree in modules()
         for imported in imports(tree)
-        if imported.startswith("pipelines.") and name != "pipelines"
+        if imported.startswith("pipelines.")
+        and name != "pipelines"
         and place[imported.split(".")[1]] > place[name.split(".")[1]]
-    ]  # fmt: skip
+    ]
     assert back == []
 
 
 def test_the_work_knows_nothing_of_the_command_line():
     assert not [
-        (name, i) for name, tree in modules() for i in imports(tree)
+        (name, i)
+        for name, tree in modules()
+        for i in imports(tree)
         if i.startswith(("avsnn_cli", "typer"))
-    ]  # fmt: skip
+    ]
 
 
 def test_no_two_modules_import_each_other():

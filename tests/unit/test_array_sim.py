@@ -94,9 +94,11 @@ def test_the_azimuth_of_simulated_clips_can_be_found():
     microphones = RESPEAKER_V2 * (0.2 / 0.03232)
     errors = [
         abs((found - clip.azimuth_deg + 180) % 360 - 180)
-        for (clip, _), found in zip(wide, azimuth_of(peak_lags(gcc) / 16_000, microphones),
-                                    strict=True) if clip.audio.startswith("noise")
-    ]  # fmt: skip
+        for (clip, _), found in zip(
+            wide, azimuth_of(peak_lags(gcc) / 16_000, microphones), strict=True
+        )
+        if clip.audio.startswith("noise")
+    ]
     assert max(errors) < 2
 
 

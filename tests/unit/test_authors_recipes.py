@@ -11,8 +11,15 @@ from pipelines.training.optimise import learning_rate
 from tests.unit.test_model_table import network, parameters
 
 DATA_SETS = ("crema_d", "urbansound8k_av", "mnistdvs_ntidigits")
-RIVALS = ("weight_attention", "sca", "cmci", "naive_add", "naive_concat", "spikformer_audio",
-          "spikformer_visual")  # fmt: skip
+RIVALS = (
+    "weight_attention",
+    "sca",
+    "cmci",
+    "naive_add",
+    "naive_concat",
+    "spikformer_audio",
+    "spikformer_visual",
+)
 # parameters that get a gradient, counted on the public code's models; the two single networks'
 # are without their two unused norms
 COUNTED = {
@@ -40,8 +47,11 @@ def test_the_authors_training_follows_its_closed_form(data_set):
     peak = 5e-3 * 128 / 1024
     assert (train.epochs, train.batch_size, train.label_smoothing) == (100, 128, 0.1)
     assert train.optimizer.model_dump() == {
-        "name": "adamw", "lr": peak, "weight_decay": 1e-4, "betas": (0.9, 0.999)
-    }  # fmt: skip
+        "name": "adamw",
+        "lr": peak,
+        "weight_decay": 1e-4,
+        "betas": (0.9, 0.999),
+    }
     for epoch in range(101):
         if epoch < 5:
             expected = 1e-6 + (peak - 1e-6) * epoch / 5
@@ -64,9 +74,18 @@ def test_each_data_set_has_the_codes_sizes_temperature_and_split(
 ):
     recipe = load(f"{data_set}/s_cmrl_authors")
     model = keyword_arguments(registry.load("model", "s-cmrl").build, recipe.model)
-    expected = {"width": width, "sao_temperature": temperature, "sao_weight": 1.0, "alpha": 1.5,
-                "heads": 16, "scale": 0.25, "sao": "supervised", "sao_head": True,
-                "tcsa_layout": "scrambled", "self_attention": "never"}  # fmt: skip
+    expected = {
+        "width": width,
+        "sao_temperature": temperature,
+        "sao_weight": 1.0,
+        "alpha": 1.5,
+        "heads": 16,
+        "scale": 0.25,
+        "sao": "supervised",
+        "sao_head": True,
+        "tcsa_layout": "scrambled",
+        "self_attention": "never",
+    }
     assert {name: model[name] for name in expected} == expected
     assert model["neuron"].gradient == "cut"
     assert recipe.data.protocol == protocol
@@ -75,8 +94,12 @@ def test_each_data_set_has_the_codes_sizes_temperature_and_split(
         return
     visual = recipe.visual
     assert (visual.size, visual.fit, visual.crop, visual.flip, visual.normalise) == (
-        (128, 128), "cover", "resized-antialiased", True, "imagenet"
-    )  # fmt: skip
+        (128, 128),
+        "cover",
+        "resized-antialiased",
+        True,
+        "imagenet",
+    )
     above = visual.margin if isinstance(visual.margin, int) else visual.margin[0]
     assert visual.size[0] + 2 * above == 256  # the shorter side in testing
 

@@ -45,15 +45,24 @@ def planned(folder: Path, *modalities: str) -> DataPlan:
         data, letter = VALUES[modality], modality[0]
         sources = [f"{letter}{i}" for i in range(len(data))]
         hashes = np.arange(len(data), dtype=np.uint64)
-        write(folder / modality / "train.h5", len(data), data.shape[1:], data.dtype,
-              [Block(sources, data, hashes, hashes)], {})  # fmt: skip
+        write(
+            folder / modality / "train.h5",
+            len(data),
+            data.shape[1:],
+            data.dtype,
+            [Block(sources, data, hashes, hashes)],
+            {},
+        )
         path = folder / modality / "train.h5"
         statistics = {"mean": [0.0], "sd": [1.0]}
         seal.receipt(
-            folder / modality, artefact=modality, stage="cache", files={path.name: path},
+            folder / modality,
+            artefact=modality,
+            stage="cache",
+            files={path.name: path},
             made_from={"feature": "stft", "settings": {}, "statistics": statistics},
             more={"excluded": {}, "content_sha256": "0" * 64, "clips_sha256": "0" * 64},
-        )  # fmt: skip
+        )
         caches[modality] = CachePlan(modality, folder / modality, Section(), {})
     data_input = DataInput(dataset="digits-av")
     return DataPlan(

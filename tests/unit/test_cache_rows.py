@@ -252,10 +252,21 @@ def empty(file: h5py.File) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [soft_link, external_link, virtual, external_storage, claimed, claimed_in_chunks, compressed,
-     group, nothing, scalar, empty],
+    [
+        soft_link,
+        external_link,
+        virtual,
+        external_storage,
+        claimed,
+        claimed_in_chunks,
+        compressed,
+        group,
+        nothing,
+        scalar,
+        empty,
+    ],
     ids=lambda make: make.__name__,
-)  # fmt: skip
+)
 def test_rows_that_do_not_lie_in_the_file_are_refused(
     cache: Path, make: Callable[[h5py.File], None]
 ) -> None:
@@ -291,7 +302,7 @@ def test_python_objects_and_text_of_any_length_are_refused(cache: Path) -> None:
     ("name", "length"),
     [(name, n) for name in ("crc32", "source", "content", "look") for n in (6, 8, 0)]
     + [("rows", 6), ("rows", 0)],
-)  # fmt: skip
+)
 def test_tables_of_different_lengths_are_refused(cache: Path, name: str, length: int) -> None:
     with h5py.File(cache) as file:
         content = np.resize(file[name][()], (length, *file[name].shape[1:]))

@@ -12,12 +12,15 @@ from pipelines.training.start import frozen_parts
 from tests.unit.test_every_system import MODELS, built
 
 SEEING = {
-    "s-cmrl": "visual.mlp", "weight-attention": "visual_mlp", "sca": "visual_mlp",
-    "cmci": "visual_patches", "l2-act-spike-net": "features.blocks",
+    "s-cmrl": "visual.mlp",
+    "weight-attention": "visual_mlp",
+    "sca": "visual_mlp",
+    "cmci": "visual_patches",
+    "l2-act-spike-net": "features.blocks",
     "smlp": "visual.features.blocks",
     # of 16 x 16 pixels its last two stages leave one place
     **dict.fromkeys(("resnet18-joint", "ogm-ge", "mslr", "pmr", "agm"), "net.visual.layer2"),
-}  # fmt: skip
+}
 
 
 class Pooled(nn.Module):
@@ -106,8 +109,9 @@ def test_the_map_of_a_still_input_does_not_depend_on_the_number_of_steps():
     maps, gradients = torch.rand(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     once = grad_cam_pp(maps, gradients)
     for steps in (1, 4, 7):
-        many = over_time(maps.repeat(steps, 1, 1, 1), (gradients / steps).repeat(steps, 1, 1, 1),
-                         steps)  # fmt: skip
+        many = over_time(
+            maps.repeat(steps, 1, 1, 1), (gradients / steps).repeat(steps, 1, 1, 1), steps
+        )
         torch.testing.assert_close(grad_cam_pp(*many), once)
 
 

@@ -37,8 +37,13 @@ def trained(width: int = 4) -> tuple[nn.Sequential, torch.optim.Optimizer]:
 def saved(run: Path, epoch: int = 1, step: int = 2, width: int = 4) -> Path:
     model, optimizer = trained(width)
     best = checkpoint.copy_of(network(width))
-    state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "epoch": epoch,
-             "history": [{"lr": 0.1, "firing_rates": {"a": 0.5}}], "cuda_rng": None}  # fmt: skip
+    state = {
+        "optimizer": optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "epoch": epoch,
+        "history": [{"lr": 0.1, "firing_rates": {"a": 0.5}}],
+        "cuda_rng": None,
+    }
     run.mkdir(exist_ok=True)
     checkpoint.save(run, epoch, step, model, best, state)
     return run / f"checkpoint-{epoch:06d}-{step:06d}"
@@ -191,12 +196,16 @@ def test_what_unpacks_to_more_than_its_own_size_is_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"\x80", b"PK\x03\x04", b"x" * 1000, b"\x80\x02]q\x00.",
+        b"",
+        b"\x80",
+        b"PK\x03\x04",
+        b"x" * 1000,
+        b"\x80\x02]q\x00.",
         # 68 bytes that end inside a float, and a tensor rebuilt from nothing
         b"\x80\x02X\x39\x00\x00\x00" + b"x" * 57 + b"G\x00\x00\x00",
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("name", checkpoint.FILES)
 def test_a_file_that_is_nothing_of_ours_is_one_line(
     tmp_path: Path, name: str, content: bytes

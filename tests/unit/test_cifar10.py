@@ -103,8 +103,9 @@ def test_a_damaged_batch_is_named(binary, sounds, damage):
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes({"short": content[:-1], "long": content + b"\0",
-                          "label": b"\x0a" + content[1:]}[damage])  # fmt: skip
+        path.write_bytes(
+            {"short": content[:-1], "long": content + b"\0", "label": b"\x0a" + content[1:]}[damage]
+        )
     cifar10_sounds._batch.cache_clear()
     with pytest.raises(DataError, match=r"data_batch_3\.bin"):
         cifar10_sounds.pairs(binary, audio_folder=str(sounds))

@@ -29,8 +29,10 @@ def test_every_clip_is_counted_in_its_class_and_split():
     head, *body = class_counts.lines(rows)
     assert head.split() == ["class", *SPLITS]
     assert [line.split() for line in body] == [
-        ["dog", "3", "1", "2"], ["rain", "5", "0", "4"], ["all", "2", "8", "1", "6"],
-    ]  # fmt: skip
+        ["dog", "3", "1", "2"],
+        ["rain", "5", "0", "4"],
+        ["all", "2", "8", "1", "6"],
+    ]
 
 
 @pytest.mark.parametrize("lost", [(0, 1, 4), (0, 0, 2), (0, 0, 0)])

@@ -17,13 +17,17 @@ def result(system, hits, *, seed=0, n=10, settings=(), noise=(), published=None)
     labels = [i % 2 for i in range(n)]
     predictions = [i % 2 if i in right else 1 - i % 2 for i in range(n)]
     evaluation = {
-        "dataset": "d", "protocol": "p", "selection": "best-validation (epoch 3)", "seed": seed,
+        "dataset": "d",
+        "protocol": "p",
+        "selection": "best-validation (epoch 3)",
+        "seed": seed,
         **summary(labels, predictions, ["x", "y"]),
         "labels": {f"c{i}": label for i, label in enumerate(labels)},
         "predictions": {f"c{i}": found for i, found in enumerate(predictions)},
-    }  # fmt: skip
-    return Result(f"{system}-{seed}", system, dict(settings), seed, evaluation, dict(noise),
-                  published)  # fmt: skip
+    }
+    return Result(
+        f"{system}-{seed}", system, dict(settings), seed, evaluation, dict(noise), published
+    )
 
 
 def test_a_system_is_one_row_over_its_seeds():
@@ -60,14 +64,18 @@ def test_other_test_clips_are_not_compared():
 
 
 def test_rows_of_one_recipe_are_told_apart_by_what_differs():
-    rows = compare([
-        result("a", 8, settings={"model.alpha": 1.5, "model.width": 64, "model.ccssa": "both"}),
-        result("a", 7, settings={"model.alpha": 0.5, "model.width": 64, "model.ccssa": "none"}),
-        result("b", 6, settings={"model.alpha": 0.1}),
-    ])  # fmt: skip
+    rows = compare(
+        [
+            result("a", 8, settings={"model.alpha": 1.5, "model.width": 64, "model.ccssa": "both"}),
+            result("a", 7, settings={"model.alpha": 0.5, "model.width": 64, "model.ccssa": "none"}),
+            result("b", 6, settings={"model.alpha": 0.1}),
+        ]
+    )
     assert [row["system"] for row in rows] == [
-        "a (model.alpha=1.5, model.ccssa=both)", "a (model.alpha=0.5, model.ccssa=none)", "b",
-    ]  # fmt: skip
+        "a (model.alpha=1.5, model.ccssa=both)",
+        "a (model.alpha=0.5, model.ccssa=none)",
+        "b",
+    ]
 
 
 def test_runs_of_other_code_are_rows_of_their_own_whatever_the_seed():
@@ -87,8 +95,12 @@ def test_runs_of_one_recipe_on_other_data_are_rows_of_their_own():
 
 
 def test_noise_levels_that_all_seeds_have_are_averaged():
-    rows = compare([result("a", 8, noise={"0 dB": 0.5, "5 dB": 0.6}),
-                    result("a", 8, seed=1, noise={"0 dB": 0.7})])  # fmt: skip
+    rows = compare(
+        [
+            result("a", 8, noise={"0 dB": 0.5, "5 dB": 0.6}),
+            result("a", 8, seed=1, noise={"0 dB": 0.7}),
+        ]
+    )
     assert set(rows[0]["noise"]) == {"0 dB"}
     assert rows[0]["noise"]["0 dB"]["mean"] == pytest.approx(0.6)
 
@@ -96,11 +108,21 @@ def test_noise_levels_that_all_seeds_have_are_averaged():
 @pytest.mark.parametrize(
     ("percent", "n", "possible"),
     [
-        (73.25, 744, True), (70.02, 744, False), (66.53, 744, True), (64.78, 744, True),
-        (50.0, 10, True), (50.01, 10, False), (0.0, 7, True), (100.0, 7, True), (33.33, 3, True),
-        (33.34, 3, False), (66.67, 3, True), (99.28, 5000, True), (99.275, 5000, True),
+        (73.25, 744, True),
+        (70.02, 744, False),
+        (66.53, 744, True),
+        (64.78, 744, True),
+        (50.0, 10, True),
+        (50.01, 10, False),
+        (0.0, 7, True),
+        (100.0, 7, True),
+        (33.33, 3, True),
+        (33.34, 3, False),
+        (66.67, 3, True),
+        (99.28, 5000, True),
+        (99.275, 5000, True),
     ],
-)  # fmt: skip
+)
 def test_a_percentage_is_possible_if_some_count_gives_it(percent, n, possible):
     by_hand = any(round(100 * k / n, 2) == round(percent, 2) for k in range(n + 1))
     assert is_possible(percent, n) == by_hand == possible

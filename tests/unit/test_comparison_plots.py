@@ -107,8 +107,9 @@ def test_boxes_have_the_quartiles_of_the_seeds():
     accuracies = {0.5: (3, 5, 6, 9), 1.5: (7, 7, 8, 10), 10: (1, 2, 4, 4)}
     runs = [
         result("a", hits, seed=s, settings={"model.alpha": alpha, "model.width": 8})
-        for alpha in (10, 0.5, 1.5) for s, hits in enumerate(accuracies[alpha])
-    ]  # fmt: skip
+        for alpha in (10, 0.5, 1.5)
+        for s, hits in enumerate(accuracies[alpha])
+    ]
     assert swept(runs) == "model.alpha"
     axes = draw_boxes(runs, "model.alpha").axes[0]
     ticks = [tick.get_text().split("\n")[0] for tick in axes.get_xticklabels()]
@@ -127,11 +128,14 @@ def test_boxes_have_the_quartiles_of_the_seeds():
 @pytest.mark.parametrize(
     "settings",
     [
-        [{"x": 1, "y": 1}, {"x": 2, "y": 2}], [{"x": "one"}, {"x": "two"}],
-        [{"x": True}, {"x": False}], [{"x": None}, {"x": 2}], [{"x": 1}, {"x": 1}],
+        [{"x": 1, "y": 1}, {"x": 2, "y": 2}],
+        [{"x": "one"}, {"x": "two"}],
+        [{"x": True}, {"x": False}],
+        [{"x": None}, {"x": 2}],
+        [{"x": 1}, {"x": 1}],
     ],
     ids=["two settings", "texts", "switches", "one has none", "nothing"],
-)  # fmt: skip
+)
 def test_only_one_numeric_setting_makes_boxes(settings):
     runs = [result("a", 5, seed=s, settings=each) for s, each in enumerate(settings)]
     assert swept(runs) is None

@@ -12,8 +12,10 @@ from tests.unit.test_video import film
 ACTORS, SENTENCES = range(1001, 1021), ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI")
 NAMES = [
     f"{actor}_{sentence}_{emotion}_XX"
-    for actor in ACTORS for sentence in SENTENCES for emotion in crema_d.EMOTIONS
-]  # fmt: skip
+    for actor in ACTORS
+    for sentence in SENTENCES
+    for emotion in crema_d.EMOTIONS
+]
 
 
 @pytest.fixture
@@ -46,8 +48,10 @@ def test_ogm_ge_takes_the_lists_as_they_are(raw):
 def test_no_speaker_or_sentence_is_on_two_sides(raw, protocol, field):
     clips = crema_d.pairs(raw, protocol=protocol)
     part = 0 if field == "speaker" else 1
-    sides = [{c.id.split("_")[part] for c in clips if c.split == s}
-             for s in ("train", "validation", "test")]  # fmt: skip
+    sides = [
+        {c.id.split("_")[part] for c in clips if c.split == s}
+        for s in ("train", "validation", "test")
+    ]
     assert sum(map(len, sides)) == len(set.union(*sides)) == (20 if part == 0 else 6)
     assert all(sides)
     shared = leaks.audit(clips)["shared"]["speaker"]
@@ -63,9 +67,14 @@ def test_a_clip_with_one_part_is_excluded(raw):
 
 @pytest.mark.parametrize(
     ("line", "reason"),
-    [("1001_IEO_ANG_XX,ANG", "not a clip of its own"), ("1001_IEO_ANG_XX,HAP", "not a clip"),
-     ("hello,ANG", "not a clip"), ("a,b,c", "not a clip and its emotion"), ("1001", "not a clip")],
-)  # fmt: skip
+    [
+        ("1001_IEO_ANG_XX,ANG", "not a clip of its own"),
+        ("1001_IEO_ANG_XX,HAP", "not a clip"),
+        ("hello,ANG", "not a clip"),
+        ("a,b,c", "not a clip and its emotion"),
+        ("1001", "not a clip"),
+    ],
+)
 def test_a_wrong_list_is_named(raw, line, reason):
     path = raw / "crema-d-ogm-split" / "test.csv"
     path.write_text(path.read_text() + line + "\n")
@@ -116,9 +125,16 @@ def test_a_black_frame_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["1001_IEO_ANG_X", "1001_IEO_ang_XX", "11001_IEO_ANG_XX", "1001_IEO_ANG_XX (1)",
-             "1001_IEO_ANG", "1001-IEO-ANG-XX"],
-)  # fmt: skip
+    "name",
+    [
+        "1001_IEO_ANG_X",
+        "1001_IEO_ang_XX",
+        "11001_IEO_ANG_XX",
+        "1001_IEO_ANG_XX (1)",
+        "1001_IEO_ANG",
+        "1001-IEO-ANG-XX",
+    ],
+)
 @pytest.mark.parametrize("place", ["AudioWAV/{}.wav", "VideoFlash/{}.flv"])
 def test_a_clip_of_another_name_is_not_left_out_in_silence(raw, name, place):
     (raw / place.format(name)).touch()

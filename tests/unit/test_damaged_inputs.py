@@ -46,12 +46,20 @@ KINDS = {
     "cifar": ("urbansound8k-av", "image", "urbansound8k-av/a.png", {}),
     "idx": ("spoken-digits-av", "image", "train-7", {}),
     "batch": ("cifar10-sounds", "image", "cifar-10-batches-bin/test_batch.bin#0003", {}),
-    "crema": ("crema-d", "video", "VideoFlash/a.flv",
-              {"pick": "middle", "frames": 1, "pick_seed": 0}),
-}  # fmt: skip
-FILES = {"event": "mic_dev/a.wav", "aedat": "grabbed_data0/scale4/a.aedat",
-         "hdf5": "n-tidigits.hdf5", "idx": spoken_digits_av.IMAGES["train"],
-         "batch": "cifar-10-batches-bin/test_batch.bin"}  # fmt: skip
+    "crema": (
+        "crema-d",
+        "video",
+        "VideoFlash/a.flv",
+        {"pick": "middle", "frames": 1, "pick_seed": 0},
+    ),
+}
+FILES = {
+    "event": "mic_dev/a.wav",
+    "aedat": "grabbed_data0/scale4/a.aedat",
+    "hdf5": "n-tidigits.hdf5",
+    "idx": spoken_digits_av.IMAGES["train"],
+    "batch": "cifar-10-batches-bin/test_batch.bin",
+}
 ROWS = 10  # of a batch of CIFAR-10, in place of 10,000
 
 
@@ -333,14 +341,57 @@ def written(path: Path, samples: np.ndarray, rate: int = 8000, subtype: str = "F
         ("batch", lambda p: p.write_bytes(bytes([10]) * 3073 * ROWS), "a label of 10"),
         ("crema", lambda p: film(p, codec="flv1", count=2, first=0), "black"),
     ],
-    ids=["nan", "inf", "no-samples", "silent", "mono", "six", "rate", "short", "nan-event", "bomb",
-         "no-sound", "no-picture", "no-frame", "beyond", "n-mnist-backwards", "aedat-backwards",
-         "spikes-backwards", "no-hdf5", "1-hz", "999-hz", "100-hz-event", "huge-stereo", "huge",
-         "huge-four", "huge-event", "beyond-float32", "float-image", "script", "script-of-itself",
-         "script-of-sounds", "playlist", "aedat-beyond", "aedat-none", "n-mnist-none", "channel-64",
-         "channel--1", "time-nan", "time-inf", "time-negative", "times-lack", "spikes-none",
-         "idx-few", "idx-half", "idx-cut", "idx-huge", "idx-header", "batch-label", "black"],
-)  # fmt: skip
+    ids=[
+        "nan",
+        "inf",
+        "no-samples",
+        "silent",
+        "mono",
+        "six",
+        "rate",
+        "short",
+        "nan-event",
+        "bomb",
+        "no-sound",
+        "no-picture",
+        "no-frame",
+        "beyond",
+        "n-mnist-backwards",
+        "aedat-backwards",
+        "spikes-backwards",
+        "no-hdf5",
+        "1-hz",
+        "999-hz",
+        "100-hz-event",
+        "huge-stereo",
+        "huge",
+        "huge-four",
+        "huge-event",
+        "beyond-float32",
+        "float-image",
+        "script",
+        "script-of-itself",
+        "script-of-sounds",
+        "playlist",
+        "aedat-beyond",
+        "aedat-none",
+        "n-mnist-none",
+        "channel-64",
+        "channel--1",
+        "time-nan",
+        "time-inf",
+        "time-negative",
+        "times-lack",
+        "spikes-none",
+        "idx-few",
+        "idx-half",
+        "idx-cut",
+        "idx-huge",
+        "idx-header",
+        "batch-label",
+        "black",
+    ],
+)
 def test_a_file_that_holds_the_wrong_thing_is_refused_in_words(whole, tmp_path, kind, make, reason):
     raw = copied(whole, tmp_path, kind)
     (raw / place(kind)).unlink()
@@ -376,14 +427,37 @@ def unsorted(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "other"),
-    [("wav", "png"), ("wav", "jpg"), ("wav", "avi"), ("wav", "hdf5"), ("float", "bin"),
-     ("flac", "flv"), ("four", "png"), ("four", "wav"), ("event", "avi"), ("event", "flac"),
-     ("jpg", "wav"), ("jpg", "avi"), ("png", "hdf5"), ("png", "idx"), ("cifar", "flac"),
-     ("avi", "wav"), ("avi", "png"), ("avi", "hdf5"), ("avi-sound", "jpg"), ("flv", "jpg"),
-     ("flv", "flac"), ("bin", "jpg"), ("aedat", "bin"), ("hdf5", "wav"), ("idx", "png"),
-     ("batch", "png"), ("crema", "wav")],
+    [
+        ("wav", "png"),
+        ("wav", "jpg"),
+        ("wav", "avi"),
+        ("wav", "hdf5"),
+        ("float", "bin"),
+        ("flac", "flv"),
+        ("four", "png"),
+        ("four", "wav"),
+        ("event", "avi"),
+        ("event", "flac"),
+        ("jpg", "wav"),
+        ("jpg", "avi"),
+        ("png", "hdf5"),
+        ("png", "idx"),
+        ("cifar", "flac"),
+        ("avi", "wav"),
+        ("avi", "png"),
+        ("avi", "hdf5"),
+        ("avi-sound", "jpg"),
+        ("flv", "jpg"),
+        ("flv", "flac"),
+        ("bin", "jpg"),
+        ("aedat", "bin"),
+        ("hdf5", "wav"),
+        ("idx", "png"),
+        ("batch", "png"),
+        ("crema", "wav"),
+    ],
     ids="-as-".join,
-)  # fmt: skip
+)
 def test_a_file_of_another_type_is_refused_by_name(whole, tmp_path, kind, other):
     """The id says what is due and what is there: wav-as-png is a picture called a.wav."""
     raw = copied(whole, tmp_path, kind)
@@ -457,9 +531,17 @@ def mine(tmp_path):
 
 def prepare(own: Path):
     """Prepare a folder with inputs that can be computed by hand: no resizing, no resampling."""
-    settings = ["audio.sample_rate=8000", "audio.seconds=0.1", f"audio.n_fft={N_FFT}",
-                f"audio.hop={HOP}", "audio.size=null", "visual.size=[12, 12]", "visual.margin=0",
-                "visual.crop=none", f"data.path={own}"]  # fmt: skip
+    settings = [
+        "audio.sample_rate=8000",
+        "audio.seconds=0.1",
+        f"audio.n_fft={N_FFT}",
+        f"audio.hop={HOP}",
+        "audio.size=null",
+        "visual.size=[12, 12]",
+        "visual.margin=0",
+        "visual.crop=none",
+        f"data.path={own}",
+    ]
     chosen = [word for setting in settings for word in ("--set", setting)]
     return in_process(own.parent / "home", "prepare", "folder/s_cmrl", *chosen, "--json")
 
@@ -544,7 +626,7 @@ DECODED = {
     "cut-image": ("vision", lambda p: p.write_bytes(p.read_bytes()[:60]), "not a readable image"),
     "sound": ("vision", lambda p: p.write_bytes(b"RIFF\x24\0\0\0WAVEfmt "), "readable image"),
     "bomb": ("vision", lambda p: Image.new("1", (9000, 9000)).save(p), "pixels"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", [*LISTED, *DECODED])
@@ -595,10 +677,13 @@ def test_more_than_the_allowed_share_stops_prepare_until_it_is_mended(mine, dama
 
 @pytest.mark.parametrize(
     ("more", "reason"),
-    [([], "holds no sound, image or video"), (["notes.txt"], "holds no sound, image or video"),
-     (["1.wav"], "fewer than 3 usable clips: new")],
+    [
+        ([], "holds no sound, image or video"),
+        (["notes.txt"], "holds no sound, image or video"),
+        (["1.wav"], "fewer than 3 usable clips: new"),
+    ],
     ids=["empty", "text", "one-clip"],
-)  # fmt: skip
+)
 def test_a_class_folder_too_many_stops_prepare_and_leaves_nothing(mine, more, reason):
     (mine / "audio" / "new").mkdir()
     for name in more:
@@ -610,8 +695,12 @@ def test_a_class_folder_too_many_stops_prepare_and_leaves_nothing(mine, more, re
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".wav", "y/" * 3000 + "z.wav"], ids=["name", "path"])
 def test_a_name_longer_than_the_disk_can_have_excludes_its_clip(mine, name):
-    rows = [f"audio/{label}/{n}-{k}.wav,{label}" for label, first in (("dog", 0), ("rain", 100))
-            for n in range(first, first + 30) for k in (0, 1)]  # fmt: skip
+    rows = [
+        f"audio/{label}/{n}-{k}.wav,{label}"
+        for label, first in (("dog", 0), ("rain", 100))
+        for n in range(first, first + 30)
+        for k in (0, 1)
+    ]
     (mine / "clips.csv").write_text("\n".join(["audio,label", *rows, f"{name},dog"]))
     clips = folder.pairs(mine, path=str(mine))
     (bad,) = [clip for clip in clips if clip.excluded]

@@ -33,9 +33,13 @@ def found(said, true):
 
     recipe = recipes.load(recipes.find("quickstart"))
     result = predict(
-        Compass(), split, batches, lambda batch: (batch.audio, None), recipe,
+        Compass(),
+        split,
+        batches,
+        lambda batch: (batch.audio, None),
+        recipe,
         lambda: torch.autocast("cpu", enabled=False),
-    )  # fmt: skip
+    )
     return directions(result, clips)
 
 

@@ -18,8 +18,13 @@ def drawn(n=60, size=7, classes=4, seed=0):
 def test_two_orthogonal_classes():
     embeddings = np.array([[1, 0], [3, 0], [0, 2], [0, 5]])
     found = distances(embeddings, np.array([0, 0, 1, 1]), 2)
-    assert found == {"within": 0.0, "between": 1.0, "ratio": 0.0, "silhouette": 1.0,
-                     "by_class": [[0.0, 1.0], [1.0, 0.0]]}  # fmt: skip
+    assert found == {
+        "within": 0.0,
+        "between": 1.0,
+        "ratio": 0.0,
+        "silhouette": 1.0,
+        "by_class": [[0.0, 1.0], [1.0, 0.0]],
+    }
 
 
 def test_a_known_angle():

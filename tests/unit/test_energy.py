@@ -237,8 +237,9 @@ def test_the_twin_is_one_step_with_every_mac_and_leaves_the_network_as_it_was():
     macs = convolutions + linear + products
     assert found["ann_twin"]["macs"] == macs
     assert found["ann_twin"]["energy_pj"] == {
-        "float32": pytest.approx(4.6 * macs), "int8": pytest.approx(0.23 * macs),
-    }  # fmt: skip
+        "float32": pytest.approx(4.6 * macs),
+        "int8": pytest.approx(0.23 * macs),
+    }
     assert found["total"]["neuron_updates"] == 4 * (
         256 * 16 + 64 * 32 + 16 * 32 + 16 * 32 * 5 + 16 * 128 + 16 * 32
     )

@@ -163,12 +163,15 @@ def test_the_small_sample_follows_its_lists(small):
 
 @pytest.mark.parametrize(
     ("name", "line", "reason"),
-    [("train1K.txt", "1\t1", "names no new recording"), ("test100.txt", "3\t3", "in both lists"),
-     ("train1K.txt", "900\t1", "no such file, but it is listed"),
-     ("train1K.txt", "x\t1", "names no new recording"),
-     ("train1K.txt", "../1\t1", "names no new recording"),
-     ("test100.txt", "70\t10", "names no new recording")],
-)  # fmt: skip
+    [
+        ("train1K.txt", "1\t1", "names no new recording"),
+        ("test100.txt", "3\t3", "in both lists"),
+        ("train1K.txt", "900\t1", "no such file, but it is listed"),
+        ("train1K.txt", "x\t1", "names no new recording"),
+        ("train1K.txt", "../1\t1", "names no new recording"),
+        ("test100.txt", "70\t10", "names no new recording"),
+    ],
+)
 def test_a_wrong_line_of_a_list_is_named(small, name, line, reason):
     path = small / n_mnist_spoken_small.FOLDER / name
     path.write_text(path.read_text() + line + "\n")
@@ -194,9 +197,18 @@ def test_the_twin_moves_the_real_digits_and_hears_the_tones(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["3_theo_05", "3_theo_100", "10_theo_5", "3_Theo_5", "3_theo_5 (1)", "three_theo_5",
-             "3__5", "-3_theo_5"],
-)  # fmt: skip
+    "name",
+    [
+        "3_theo_05",
+        "3_theo_100",
+        "10_theo_5",
+        "3_Theo_5",
+        "3_theo_5 (1)",
+        "three_theo_5",
+        "3__5",
+        "-3_theo_5",
+    ],
+)
 def test_a_spoken_digit_of_another_name_is_neither_guessed_nor_left_out(tmp_path, name):
     """3_theo_05.wav was read as 3_theo_5.wav: one recording stood in for two."""
     published.fsdd(tmp_path / "fsdd/recordings")

@@ -15,8 +15,9 @@ X128, Y128, P128, T128 = published.random_events(4, 128)
 
 
 def same(events, x, y, p, t):
-    for found, wanted in zip((events.x, events.y, events.p, events.t_us), (x, y, p, t),
-                             strict=True):  # fmt: skip
+    for found, wanted in zip(
+        (events.x, events.y, events.p, events.t_us), (x, y, p, t), strict=True
+    ):
         np.testing.assert_array_equal(found, wanted)
 
 
@@ -158,9 +159,23 @@ SPIKES, TIMES = "train_addresses/man-a1-a-3", "train_timestamps/man-a1-a-3"
         (replaced(TIMES, h5py.SoftLink("/train_labels")), "link to elsewhere"),
         (replaced(TIMES, h5py.ExternalLink("/etc/passwd", "/x")), "link to elsewhere"),
     ],
-    ids=["none", "64", "-1", "wraps", "fewer", "2-d", "float", "text", "nan", "late", "backwards",
-         "negative", "link", "outside"],
-)  # fmt: skip
+    ids=[
+        "none",
+        "64",
+        "-1",
+        "wraps",
+        "fewer",
+        "2-d",
+        "float",
+        "text",
+        "nan",
+        "late",
+        "backwards",
+        "negative",
+        "link",
+        "outside",
+    ],
+)
 def test_damaged_spikes_are_named(cochlea, damage, reason):
     with h5py.File(cochlea, "a") as file:
         damage(file)

@@ -16,16 +16,19 @@ from tests import published
 def batch_of(*recordings):
     ends = np.cumsum([0, *(len(r.t_us) for r in recordings)])
     which = np.repeat(np.arange(len(recordings)), np.diff(ends))
-    joined = [torch.from_numpy(np.concatenate([getattr(r, name) for r in recordings]).astype(int))
-              for name in ("t_us", "x", "y", "p")]  # fmt: skip
+    joined = [
+        torch.from_numpy(np.concatenate([getattr(r, name) for r in recordings]).astype(int))
+        for name in ("t_us", "x", "y", "p")
+    ]
     first = recordings[0]
     return EventBatch(torch.from_numpy(which), *joined, len(recordings), first.height, first.width)
 
 
 def drawn(seed, side=34, count=500):
     x, y, p, t = published.random_events(seed, side, count)
-    return Events(t.astype(np.int64), x.astype(np.int16), y.astype(np.int16), p.astype(np.uint8),
-                  side, side)  # fmt: skip
+    return Events(
+        t.astype(np.int64), x.astype(np.int16), y.astype(np.int16), p.astype(np.uint8), side, side
+    )
 
 
 def tonics(events, time_steps, bin_by):
@@ -85,8 +88,9 @@ def test_polarity_is_kept_or_summed():
 
 
 def test_a_recording_does_not_depend_on_its_neighbours_and_an_empty_one_is_zeros():
-    nothing = Events(*(np.zeros(0, kind) for kind in (np.int64, np.int16, np.int16, np.uint8)),
-                     34, 34)  # fmt: skip
+    nothing = Events(
+        *(np.zeros(0, kind) for kind in (np.int64, np.int16, np.int16, np.uint8)), 34, 34
+    )
     together = event_frames.extract(batch_of(drawn(5), nothing, drawn(6, count=90)))
     assert torch.equal(together[0], event_frames.extract(batch_of(drawn(5)))[0])
     assert torch.equal(together[2], event_frames.extract(batch_of(drawn(6, count=90)))[0])
@@ -111,8 +115,12 @@ def test_channels_stand_in_the_authors_square():
     assert plane.shape == (8, 8)
     assert torch.nonzero(plane).tolist() == [[0, 0], [1, 1], [7, 7]]
     resized = cochlea_frames.extract(batch_of(spikes), time_steps=1, size=(28, 28))[0, 0]
-    assert torch.allclose(resized, torch.nn.functional.interpolate(
-        plane[None, None], size=(28, 28), mode="bilinear", antialias=True)[0])  # fmt: skip
+    assert torch.allclose(
+        resized,
+        torch.nn.functional.interpolate(
+            plane[None, None], size=(28, 28), mode="bilinear", antialias=True
+        )[0],
+    )
     column = cochlea_frames.extract(batch_of(spikes), time_steps=1, layout="column", size=None)
     assert torch.nonzero(column[0, 0, 0, :, 0]).flatten().tolist() == [0, 9, 63]
 

@@ -15,8 +15,14 @@ def drawn(seed=0, side=34, count=1000, span_us=300_000, height=None):
     x, y, p, t = published.random_events(seed, side, count, span_us)
     if height == 1:
         y, p = np.zeros_like(y), np.zeros_like(p)
-    return Events(t.astype(np.int64), x.astype(np.int16), y.astype(np.int16), p.astype(np.uint8),
-                  height or side, side)  # fmt: skip
+    return Events(
+        t.astype(np.int64),
+        x.astype(np.int16),
+        y.astype(np.int16),
+        p.astype(np.uint8),
+        height or side,
+        side,
+    )
 
 
 def rows(events):
@@ -61,8 +67,9 @@ def test_the_rate_is_events_a_pixel_and_second_over_the_whole_recording(rate_hz)
 
 
 def test_noise_is_even_over_place_time_and_polarity():
-    ends = Events(np.array([1_000, 1_001_000]), *(np.zeros(2, np.int16),) * 2,
-                  np.zeros(2, np.uint8), 20, 30)  # fmt: skip
+    ends = Events(
+        np.array([1_000, 1_001_000]), *(np.zeros(2, np.int16),) * 2, np.zeros(2, np.uint8), 20, 30
+    )
     noisy = add(ends, 100.0, 1)
     x, y, p, t = (column[1:-1] for column in (noisy.x, noisy.y, noisy.p, noisy.t_us))
     assert len(x) == 60_000
@@ -101,9 +108,11 @@ def test_noise_is_a_function_of_its_seed_and_leaves_numpys_generator_alone(kind)
     assert equal(first, again)
     seeds = {
         event_noise_seed(seed, clip, modality, kind, level)
-        for seed in (0, 1) for clip in "ab" for modality in ("audio", "visual")
+        for seed in (0, 1)
+        for clip in "ab"
+        for modality in ("audio", "visual")
         for level in (0.25, 0.5)
-    }  # fmt: skip
+    }
     assert len(seeds) == 16
     others = [with_event_noise(events, kind, 0.5, seed) for seed in seeds]
     assert len({str(rows(other)) for other in others}) == 16
@@ -128,7 +137,7 @@ def test_what_cannot_be_a_level_is_refused():
 
 def test_a_sweep_is_read_from_the_command_line():
     assert parse_event_noise("drop:0:0.9:0.1").levels() == [
-        0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9
+        0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
     ]  # fmt: skip
     assert parse_event_noise("rate:5", "visual") == EventNoise(
         kind="rate", start=5.0, stop=5.0, step=1.0, modality="visual"
@@ -137,9 +146,22 @@ def test_a_sweep_is_read_from_the_command_line():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "drop", "drop:", "drop:0:1", "dop:0:1:0.1", "drop:-1:0:0.1", "drop:0:1.5:0.5",
-     "rate:5:1:1", "rate:0:5:0", "rate:nan", "rate:0:1e3:1", "drop:0:1:0.0001", "drop:1:2:3:4"],
-)  # fmt: skip
+    [
+        "",
+        "drop",
+        "drop:",
+        "drop:0:1",
+        "dop:0:1:0.1",
+        "drop:-1:0:0.1",
+        "drop:0:1.5:0.5",
+        "rate:5:1:1",
+        "rate:0:5:0",
+        "rate:nan",
+        "rate:0:1e3:1",
+        "drop:0:1:0.0001",
+        "drop:1:2:3:4",
+    ],
+)
 def test_anything_else_is_refused_with_the_way_to_write_it(text):
     with pytest.raises(UsageError, match="not a noise of events") as caught:
         parse_event_noise(text)
@@ -149,9 +171,11 @@ def test_anything_else_is_refused_with_the_way_to_write_it(text):
 def test_no_two_sweeps_of_events_share_a_name():
     sweeps = [
         EventNoise(kind=kind, start=start, stop=stop, step=step, modality=modality, seed=seed)
-        for kind in ("drop", "rate") for start, stop, step in ((0, 1, 0.1), (0, 1, 0.5), (1, 1, 1))
-        for modality in ("audio", "visual", "both") for seed in (0, 3)
-    ]  # fmt: skip
+        for kind in ("drop", "rate")
+        for start, stop, step in ((0, 1, 0.1), (0, 1, 0.5), (1, 1, 1))
+        for modality in ("audio", "visual", "both")
+        for seed in (0, 3)
+    ]
     names = {noise_result(noise) for noise in sweeps}
     assert len(names) == len(sweeps)
     assert all(name.startswith("event-noise-") for name in names)

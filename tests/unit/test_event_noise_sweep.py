@@ -23,10 +23,16 @@ from tests import published
 from tests.e2e.test_resume import Quiet
 
 SMALL = (
-    "runtime.device=cpu", "train.epochs=1", "train.batch_size=16", "model.width=16",
-    "model.time_steps=2", "audio.time_steps=2", "visual.time_steps=2", "audio.size=[16, 16]",
+    "runtime.device=cpu",
+    "train.epochs=1",
+    "train.batch_size=16",
+    "model.width=16",
+    "model.time_steps=2",
+    "audio.time_steps=2",
+    "visual.time_steps=2",
+    "audio.size=[16, 16]",
     "visual.size=[16, 16]",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

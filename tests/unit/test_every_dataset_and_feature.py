@@ -15,8 +15,14 @@ from pipelines.recipe.settings_from_signature import keyword_only, settings_mode
 ROOT = Path(__file__).parents[2]
 DATASETS, FEATURES = registry.names("dataset"), registry.names("feature")
 READERS = {"audio", "image", "events", "spikes", "video"}
-READS = {"waveform": "audio", "microphones": "audio", "image": "visual", "video": "visual",
-         "events": "visual", "spikes": "audio"}  # fmt: skip
+READS = {
+    "waveform": "audio",
+    "microphones": "audio",
+    "image": "visual",
+    "video": "visual",
+    "events": "visual",
+    "spikes": "audio",
+}
 
 
 def choices(name, parameter):

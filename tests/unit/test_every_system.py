@@ -23,13 +23,16 @@ SMALL = {
     "sca": ({**SPIKFORMERS, "heads": 4, "side": 4}, {}),
     "cmci": (SPIKFORMERS, {}),
     "l2-act-spike-net": ({"width": 8, "time_steps": 4}, {}),
-    "smlp-audio": (
-        {"width": 4, "bands": 16, "frames": 24, "blocks": 2}, {"audio": (1, 16, 24)}),
+    "smlp-audio": ({"width": 4, "bands": 16, "frames": 24, "blocks": 2}, {"audio": (1, 16, 24)}),
     "smlp": (
-        {"hidden": 64, "audio_branch": {"width": 4, "bands": 16, "frames": 24, "blocks": 2},
-         "visual_branch": {"width": 8, "time_steps": 4}}, {"audio": (1, 16, 24)}),
-    "spikslc-net": (
-        {"embedding": 32, "blocks": 1, "heads": 4, "bins": 12}, {"audio": (10, 12, 8)}),
+        {
+            "hidden": 64,
+            "audio_branch": {"width": 4, "bands": 16, "frames": 24, "blocks": 2},
+            "visual_branch": {"width": 8, "time_steps": 4},
+        },
+        {"audio": (1, 16, 24)},
+    ),
+    "spikslc-net": ({"embedding": 32, "blocks": 1, "heads": 4, "bins": 12}, {"audio": (10, 12, 8)}),
     "slc-net": ({"embedding": 32, "blocks": 1, "heads": 4, "bins": 12}, {"audio": (10, 12, 8)}),
     "sloclas-baseline": ({"bins": 12}, {"audio": (10, 12, 8)}),
     "resnet18-joint": ({"width": 8}, {}),
@@ -37,7 +40,7 @@ SMALL = {
     "mslr": ({"width": 8}, {}),
     "pmr": ({"width": 8}, {}),
     "agm": ({"width": 8}, {}),
-}  # fmt: skip
+}
 MODELS = registry.names("model")
 
 
@@ -83,8 +86,9 @@ def test_in_evaluation_a_sample_does_not_depend_on_its_neighbours(name):
     inputs = {k: v.double() for k, v in inputs.items()}
     with torch.no_grad():
         together = model(**inputs).logits
-        alone = torch.cat([model(**{k: v[i : i + 1] for k, v in inputs.items()}).logits
-                           for i in range(5)])  # fmt: skip
+        alone = torch.cat(
+            [model(**{k: v[i : i + 1] for k, v in inputs.items()}).logits for i in range(5)]
+        )
     torch.testing.assert_close(alone, together, rtol=1e-9, atol=1e-9)
 
 

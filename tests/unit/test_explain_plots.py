@@ -27,10 +27,13 @@ def cams(runs=2, rows=3):
     rng = np.random.default_rng(0)
     said = [["siren"] * runs, [NAMES[1]] * runs, ["siren"] * runs]
     return draw_cams(
-        [CamRow(NAMES[k], rng.random((24, 32, 3)), list(rng.random((runs, 3, 4))), said[k])
-         for k in range(rows)],
-        [f"ccssa={way}" for way in ("both", "none")[:runs]], "a title",
-    )  # fmt: skip
+        [
+            CamRow(NAMES[k], rng.random((24, 32, 3)), list(rng.random((runs, 3, 4))), said[k])
+            for k in range(rows)
+        ],
+        [f"ccssa={way}" for way in ("both", "none")[:runs]],
+        "a title",
+    )
 
 
 def matrix():
@@ -123,8 +126,11 @@ def test_how_many_clips_are_drawn_is_said():
     assert said == "within classes 0.250, 2620 clips, 500 of them drawn by seed"
 
 
-@pytest.mark.parametrize("draw", [cams, matrix, lambda: draw_rasters([raster()] * 5, "t")],
-                         ids=["cams", "matrix", "rasters"])  # fmt: skip
+@pytest.mark.parametrize(
+    "draw",
+    [cams, matrix, lambda: draw_rasters([raster()] * 5, "t")],
+    ids=["cams", "matrix", "rasters"],
+)
 def test_nothing_is_cut_and_the_same_numbers_give_the_same_bytes(draw):
     figure = draw()
     assert as_png(figure, 60) == as_png(draw(), 60)

@@ -47,8 +47,9 @@ def representable(model, inputs):
             if isinstance(module, BatchNorm | DSLN):
                 module.weight.copy_(2.0 ** drawn(module.weight, -1, 2, 1))
                 module.bias.copy_(drawn(module.bias, -8, 16, 2**-4))
-                variance = module.running_variance if isinstance(module, DSLN) \
-                    else module.running_var  # fmt: skip
+                variance = (
+                    module.running_variance if isinstance(module, DSLN) else module.running_var
+                )
                 exact = 4.0 ** drawn(variance, -1, 2, 1) - module.eps
                 variance.copy_(exact if name in done else exact.float())
             if isinstance(module, BatchNorm):
@@ -64,9 +65,11 @@ def exported(name, folder, **more):
         torch.manual_seed(0)
         inputs = built(name)[1]
         model = registry.load("model", name).build(
-            classes=3, **{f"{m}_channels": x.shape[1] for m, x in inputs.items()},
-            **SMALL[name][0], **more,
-        )  # fmt: skip
+            classes=3,
+            **{f"{m}_channels": x.shape[1] for m, x in inputs.items()},
+            **SMALL[name][0],
+            **more,
+        )
     else:
         model, inputs, _ = built(name)
     model = model.double().eval()
@@ -88,9 +91,10 @@ def test_what_is_loaded_answers_as_what_was_trained(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "more", [{"norm": "dsln", "variance_frames": 8}, {"norm": "ln"}, {"norm": "bn1d"}],
+    "more",
+    [{"norm": "dsln", "variance_frames": 8}, {"norm": "ln"}, {"norm": "bn1d"}],
     ids=["dsln-per-frame", "ln", "bn1d"],
-)  # fmt: skip
+)
 def test_every_norm_of_table_4_is_folded_or_named(more, tmp_path):
     model, inputs, said = exported("spikslc-net", tmp_path / "export", **more)
     assert difference(model, load(tmp_path / "export"), inputs) < 1e-10
@@ -106,8 +110,9 @@ def test_the_numbers_are_float32_and_no_norm_is_among_them(tmp_path):
     assert all(x.is_contiguous() for x in found.values())
     assert not [name for name in found if "norm" in name or "running" in name]
     assert sorted(p.name for p in (tmp_path / "export").iterdir()) == [
-        "model.json", "weights.safetensors",
-    ]  # fmt: skip
+        "model.json",
+        "weights.safetensors",
+    ]
 
 
 class Forked(nn.Module):

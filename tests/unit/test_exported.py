@@ -103,9 +103,11 @@ def test_another_description_is_refused(kind, whole, tmp_path):
     assert message in refused(tmp_path / "x")
 
 
-@pytest.mark.parametrize("text", [
-    "", "{", "[]", "nul", "\x00", "[" * 100_000, '{"format": "\\ud800"}', "9" * 5000,
-], ids=["empty", "cut", "list", "word", "binary", "deep", "surrogate", "long"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "nul", "\x00", "[" * 100_000, '{"format": "\\ud800"}', "9" * 5000],
+    ids=["empty", "cut", "list", "word", "binary", "deep", "surrogate", "long"],
+)
 def test_a_damaged_description_is_refused(text, whole, tmp_path):
     put(tmp_path / "x", *whole)
     (tmp_path / "x" / "model.json").write_text(text)

@@ -92,8 +92,10 @@ def test_frames_are_picked_by_time_not_number(tmp_path, kind):
     assert abs(middle.mean() - 120) < 6
     even = read_frames(path, pick="even", frames=4, pick_seed=0, name="x").mean((1, 2, 3))
     assert np.abs(even - [20, 120, 120, 120]).max() < 6
-    drawn = [read_frames(path, pick="random", frames=1, pick_seed=seed, name="x").mean()
-             for seed in range(20)]  # fmt: skip
+    drawn = [
+        read_frames(path, pick="random", frames=1, pick_seed=seed, name="x").mean()
+        for seed in range(20)
+    ]
     assert sum(abs(level - 120) < 6 for level in drawn) >= 9  # 15 expected, sd 2
 
 
@@ -162,16 +164,22 @@ def test_the_default_tracks_are_taken_not_the_first(tmp_path):
     assert peak == pytest.approx(900, abs=10)
 
 
-CUT = {"flv": ("flv1", None), "mpg": ("mpeg1video", "mp2"), "webm": ("libvpx", "libopus"),
-       "mkv": ("mpeg4", "pcm_s16le"), "avi": ("mpeg4", "pcm_s16le"), "mp4": ("mpeg4", "aac"),
-       }  # fmt: skip
+CUT = {
+    "flv": ("flv1", None),
+    "mpg": ("mpeg1video", "mp2"),
+    "webm": ("libvpx", "libopus"),
+    "mkv": ("mpeg4", "pcm_s16le"),
+    "avi": ("mpeg4", "pcm_s16le"),
+    "mp4": ("mpeg4", "aac"),
+}
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    return {k: film(folder / f"a.{k}", codec=codec, sound=sound)
-            for k, (codec, sound) in CUT.items()}  # fmt: skip
+    return {
+        k: film(folder / f"a.{k}", codec=codec, sound=sound) for k, (codec, sound) in CUT.items()
+    }
 
 
 @pytest.mark.parametrize("kind", CUT)

@@ -64,9 +64,10 @@ def test_class_folders_are_classes_and_stems_are_pairs(two):
     clip = by_id(clips)["rain/3"]
     assert (clip.label, clip.audio, clip.visual) == (1, "rain/3.wav", "rain/3.png")
     assert Counter((c.label, c.split) for c in clips) == {
-        (label, split): n for label in (0, 1)
+        (label, split): n
+        for label in (0, 1)
         for split, n in (("test", 2), ("validation", 1), ("train", 7))
-    }  # fmt: skip
+    }
     assert folder.audio(two, clip.audio)[0].shape == (1, 800)
     assert folder.image(two, clip.visual).shape == (6, 8, 3)
 
@@ -191,10 +192,17 @@ def spoil_dangling(root):
 
 @pytest.mark.parametrize(
     "spoil",
-    [spoil_no_image, spoil_no_sound, spoil_empty, spoil_twice, spoil_video_too, spoil_link,
-     spoil_dangling],
+    [
+        spoil_no_image,
+        spoil_no_sound,
+        spoil_empty,
+        spoil_twice,
+        spoil_video_too,
+        spoil_link,
+        spoil_dangling,
+    ],
     ids=lambda spoil: spoil.__name__.removeprefix("spoil_"),
-)  # fmt: skip
+)
 def test_a_bad_file_excludes_its_clip_and_no_other(two, spoil):
     name, said = spoil(two)
     clips = listed(two)
@@ -272,8 +280,9 @@ def rows(count=4):
     return [
         f"{label}/{i}.wav,{label}/{i}.png,{label},rec{i // 2},{'test' if i == 3 else 'train'},"
         f"{90 * i - 90},ann"
-        for label in ("dog", "rain") for i in range(count)
-    ]  # fmt: skip
+        for label in ("dog", "rain")
+        for i in range(count)
+    ]
 
 
 def test_a_table_gives_label_group_split_azimuth_and_speaker(two):
@@ -292,8 +301,11 @@ def test_spreadsheets_of_other_countries_are_read(two, delimiter):
 
 
 def test_json_lines_are_read(two):
-    lines = [json.dumps({"audio": f"{x}/{i}.wav", "label": x, "azimuth": -90})
-             for x in ("dog", "rain") for i in range(4)]  # fmt: skip
+    lines = [
+        json.dumps({"audio": f"{x}/{i}.wav", "label": x, "azimuth": -90})
+        for x in ("dog", "rain")
+        for i in range(4)
+    ]
     clips = listed(table(two, *lines, header="", name="clips.jsonl"))
     assert len(clips) == 8 and {c.azimuth_deg for c in clips} == {270.0}
     with pytest.raises(DataError, match=r"clips\.jsonl:2: not JSON"):
@@ -302,15 +314,23 @@ def test_json_lines_are_read(two):
 
 def test_all_faults_of_a_table_are_said_at_once_with_their_lines(two):
     bad = [
-        "../secret.wav,,dog,,,,", "/etc/passwd,,dog,,,,", "dog/1.wav,,,,,,",
-        "dog/2.wav,,dog,,sometimes,,", "dog/3.wav,,dog,,,north,", "dog/4.wav,,dog,,,999,",
-        ",,dog,,,,", "dog/5.txt,,dog,,,,", "dog/6.wav,,dog,,,,", "dog/6.wav,,dog,,,,",
-    ]  # fmt: skip
+        "../secret.wav,,dog,,,,",
+        "/etc/passwd,,dog,,,,",
+        "dog/1.wav,,,,,,",
+        "dog/2.wav,,dog,,sometimes,,",
+        "dog/3.wav,,dog,,,north,",
+        "dog/4.wav,,dog,,,999,",
+        ",,dog,,,,",
+        "dog/5.txt,,dog,,,,",
+        "dog/6.wav,,dog,,,,",
+        "dog/6.wav,,dog,,,,",
+    ]
     with pytest.raises(DataError) as caught:
         listed(table(two, *bad))
     said = caught.value.message.splitlines()
-    assert [int(line.split("clips.csv:")[1].split(":")[0]) for line in said if "again" not in line
-            ] == [2, 3, 4, 5, 6, 7, 8, 9]  # fmt: skip
+    assert [
+        int(line.split("clips.csv:")[1].split(":")[0]) for line in said if "again" not in line
+    ] == [2, 3, 4, 5, 6, 7, 8, 9]
     assert "clips.csv:11: the clip of line 10 again" in caught.value.message
 
 
@@ -353,11 +373,14 @@ def test_of_a_table_outside_the_folder_no_message_quotes_the_content(tmp_path, l
     root = tmp_path / "set"
     root.mkdir()
     for content in (
-        "secret:x:0:0:secret:/secret:/bin/secret\nsecret:x\n", "secret,secrets;lable\na,b\n",
-        "secretkey", "label,audio,split\nsecret,secret.wav,secret\n",
+        "secret:x:0:0:secret:/secret:/bin/secret\nsecret:x\n",
+        "secret,secrets;lable\na,b\n",
+        "secretkey",
+        "label,audio,split\nsecret,secret.wav,secret\n",
         "label,audio,azimuth\nsecret,/secret,secret\nsecret,/secret,1\n",
-        '{"secret": 1}\n', '{"secret',
-    ):  # fmt: skip
+        '{"secret": 1}\n',
+        '{"secret',
+    ):
         outside = tmp_path / ("any.jsonl" if content[0] == "{" else "any")
         outside.write_text(content)
         name = f"../{outside.name}"

@@ -32,8 +32,9 @@ def said(root, protocol, **settings):
 def test_the_bundled_recipe_and_the_default_take_the_split_of_the_data():
     recipe = recipes.load(recipes.find("folder/s_cmrl"), with_model=False)
     assert recipe.data.protocol == "auto"
-    bare = recipes.load(recipes.find("folder/s_cmrl"), ["data={dataset: folder, path: x}"],
-                        with_model=False)  # fmt: skip
+    bare = recipes.load(
+        recipes.find("folder/s_cmrl"), ["data={dataset: folder, path: x}"], with_model=False
+    )
     assert bare.data.protocol == "auto"
 
 
@@ -143,8 +144,9 @@ def test_splits_below_the_trees_or_the_classes_are_never_classes_nor_pooled_unsa
 
 def test_a_table_whose_paths_name_splits_that_no_column_gives_says_so(tmp_path):
     root = split_tree(tmp_path, train=4, test=2)
-    rows = [f"{s}/{x}/{i}.wav,{x}" for s in ("train", "test") for x in ("dog", "rain")
-            for i in range(2)]  # fmt: skip
+    rows = [
+        f"{s}/{x}/{i}.wav,{x}" for s in ("train", "test") for x in ("dog", "rain") for i in range(2)
+    ]
     (root / "clips.csv").write_text("\n".join(["audio,label", *rows]))
     notice, split = said(root, "auto")
     assert "train/dog/0.wav" in notice and "not used" in notice and "random" in split
@@ -152,9 +154,14 @@ def test_a_table_whose_paths_name_splits_that_no_column_gives_says_so(tmp_path):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("dog", "Dog"), ("caf\u00e9", "cafe\u0301"), ("rain", "rain "), ("rain", "rain\u200b"),
-     ("0", "0.0")],
-)  # fmt: skip
+    [
+        ("dog", "Dog"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("rain", "rain "),
+        ("rain", "rain\u200b"),
+        ("0", "0.0"),
+    ],
+)
 def test_class_folders_that_are_one_class_in_two_spellings_stop(tmp_path, one, other):
     for split, label in (("train", one), ("test", other)):
         for name in (label, "zebra"):

@@ -81,11 +81,14 @@ def test_extra_columns_are_named_once_and_ignored(root):
 
 @pytest.mark.parametrize(
     ("header", "said"),
-    [("audio,lable", "unknown column 'lable'"), ("audio,class", "no column label, only class"),
-     ("audoi,label", "unknown column 'audoi'"),
-     ("path,label", "no column audio or image or video, only path"),
-     ("x,y", "cannot read .* no column label")],
-)  # fmt: skip
+    [
+        ("audio,lable", "unknown column 'lable'"),
+        ("audio,class", "no column label, only class"),
+        ("audoi,label", "unknown column 'audoi'"),
+        ("path,label", "no column audio or image or video, only path"),
+        ("x,y", "cannot read .* no column label"),
+    ],
+)
 def test_a_column_that_is_needed_and_is_not_there_is_one_message(root, header, said):
     with pytest.raises(DataError, match=said) as caught:
         listed(root, "\n".join([header, *(f"{p},{label(p)}" for p in PATHS)]))

@@ -13,8 +13,10 @@ BREAKS = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
 
 
 def cells(name):
-    return [{"system": name, "accuracy %": "90.00 ± 1.00", "-5 dB": "50.00"},
-            {"system": "other", "accuracy %": "80.00", "-5 dB": "40.00"}]  # fmt: skip
+    return [
+        {"system": name, "accuracy %": "90.00 ± 1.00", "-5 dB": "50.00"},
+        {"system": "other", "accuracy %": "80.00", "-5 dB": "40.00"},
+    ]
 
 
 @pytest.mark.parametrize("style", FORMATS)
@@ -26,8 +28,14 @@ def test_a_name_or_a_note_with_line_breaks_adds_no_line(style):
 
 def typeset(text):
     """Read LaTeX text as TeX shows it: the escapes of this test's signs, undone one by one."""
-    named = {"textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^",
-             "textless": "<", "textgreater": ">", "textbar": "|"}  # fmt: skip
+    named = {
+        "textbackslash": "\\",
+        "textasciitilde": "~",
+        "textasciicircum": "^",
+        "textless": "<",
+        "textgreater": ">",
+        "textbar": "|",
+    }
     out, place = "", 0
     while place < len(text):
         if found := re.compile(r"\\(text[a-z]+)\{\}").match(text, place):
@@ -53,8 +61,9 @@ def test_latex_shows_every_sign_and_obeys_none():
 
 
 def test_markdown_escapes_what_would_be_markup():
-    line = laid_out(cells("s_cmrl | <b>x</b> `y` *z* [a](b) _c_ \\d"), ["# note", "- item"],
-                    "markdown").split("\n")  # fmt: skip
+    line = laid_out(
+        cells("s_cmrl | <b>x</b> `y` *z* [a](b) _c_ \\d"), ["# note", "- item"], "markdown"
+    ).split("\n")
     assert line[2].startswith(
         r"| s_cmrl \| \<b\>x\</b\> \`y\` \*z\* \[a\](b) \_c\_ \\d | 90.00 ± 1.00 |"
     )

@@ -21,8 +21,13 @@ TASKS = {
 def test_the_readme_is_short_and_its_sections_are_in_order():
     assert 540 <= len(README.split()) <= 660
     headings = re.findall(r"^## (.+)$", README, re.M)
-    assert headings == ["Install", "First run", "Five tasks", "What is supported",
-                        "Licence and citation"]  # fmt: skip
+    assert headings == [
+        "Install",
+        "First run",
+        "Five tasks",
+        "What is supported",
+        "Licence and citation",
+    ]
 
 
 def test_two_commands_do_all_the_set_up():
@@ -35,8 +40,10 @@ def test_two_commands_do_all_the_set_up():
 def test_each_task_has_one_command_and_a_page():
     tasks = README.partition("## Five tasks")[2].partition("\n## ")[0]
     pieces = re.split(r"^\*\*(.+?)\*\*", tasks, flags=re.M)[1:]
-    assert dict(zip(pieces[::2], (LINK.findall(text)[0] for text in pieces[1::2]), strict=True)) \
-        == TASKS  # fmt: skip
+    assert (
+        dict(zip(pieces[::2], (LINK.findall(text)[0] for text in pieces[1::2]), strict=True))
+        == TASKS
+    )
     for text in pieces[1::2]:
         assert len(re.findall(r"^```sh\navsnn [^\n]+\n```$", text, re.M)) == 1
 
@@ -54,10 +61,21 @@ def test_the_transcript_is_what_a_terminal_of_80_columns_shows():
     assert all(len(line) <= 80 for line in transcript)
 
 
-@pytest.mark.parametrize("phrase", [
-    "is said", "are said", "and said", "whose answer", "look at the test set", "looks at the test",
-    "on two sides", "by us", "goes on where", "is gone on with",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "is said",
+        "are said",
+        "and said",
+        "whose answer",
+        "look at the test set",
+        "looks at the test",
+        "on two sides",
+        "by us",
+        "goes on where",
+        "is gone on with",
+    ],
+)
 def test_the_pages_are_in_plain_technical_english(phrase):
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     words = {page.name: " ".join(page.read_text("utf-8").split()) for page in pages}

@@ -43,8 +43,10 @@ def by_definition(waveforms, window=1024, hop=512, max_lag=25, length=1080):
         for j in range(i + 1, len(waveforms)):
             columns = []
             for k in range(frames):
-                a, b = (np.fft.rfft(padded[m, k * hop : k * hop + window] * taper, length)
-                        for m in (i, j))  # fmt: skip
+                a, b = (
+                    np.fft.rfft(padded[m, k * hop : k * hop + window] * taper, length)
+                    for m in (i, j)
+                )
                 cross = np.conj(a) * b
                 lags = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12), length)
                 columns.append(np.concatenate([lags[-max_lag:], lags[: max_lag + 1]]))
@@ -140,9 +142,12 @@ def test_fast_lengths_are_the_next_without_a_prime_factor_above_5():
     """So the caches' numbers are what they were; for every window up to 4 s at 384 kHz."""
     longest = 4 * 384_000 + 4096
     fast = sorted(
-        2**i * 3**j * 5**k for i in range(22) for j in range(15) for k in range(10)
+        2**i * 3**j * 5**k
+        for i in range(22)
+        for j in range(15)
+        for k in range(10)
         if 2**i * 3**j * 5**k <= 2 * longest
-    )  # fmt: skip
+    )
     # between two of them the answer is constant, if it is so at both ends
     for below, length in itertools.pairwise(fast[: bisect.bisect(fast, longest) + 1]):
         assert fft.next_fast_len(below + 1, real=True) == length
@@ -211,8 +216,9 @@ def test_steered_power_finds_what_pyroomacoustics_finds():
         heard = delayed(white(8000, 3), delays) + 0.1 * rng.standard_normal((4, 8000))
         ours = grid[arrays.srp_phat(heard, RATE_HZ, arrays.RESPEAKER_V2, grid).argmax()]
         spectra = pyroomacoustics.transform.stft.analysis(heard.T, 1024, 512).transpose(2, 1, 0)
-        theirs = doa.SRP(arrays.RESPEAKER_V2[:, :2].T, RATE_HZ, 1024, c=343.0,
-                         azimuth=np.deg2rad(grid))  # fmt: skip
+        theirs = doa.SRP(
+            arrays.RESPEAKER_V2[:, :2].T, RATE_HZ, 1024, c=343.0, azimuth=np.deg2rad(grid)
+        )
         theirs.locate_sources(spectra, freq_range=[300, 6000])
         assert ours == azimuth
         assert abs(np.rad2deg(theirs.azimuth_recon[0]) - ours) < 2.1

@@ -12,8 +12,9 @@ NAMES = [f"dog/{'a' * 40}_{i}" for i in range(3)]
 
 def test_the_first_group_of_a_pattern_is_the_recording():
     assert groups.recordings(["dog/a_1", "rain/bé_2"], "^(.+)_[0-9]+$") == {
-        "dog/a_1": "a", "rain/bé_2": "bé",
-    }  # fmt: skip
+        "dog/a_1": "a",
+        "rain/bé_2": "bé",
+    }
     assert groups.recordings(NAMES, None) == dict.fromkeys(NAMES, "")
 
 

@@ -113,10 +113,15 @@ def test_an_image_is_tested_as_torchvisions_transforms_have_it(prepared):
     *_, inputs, folder = prepared
     split, batch = only_batch(prepared, "test")
     audio, visual = inputs.for_evaluation(batch)
-    theirs = v2.Compose([
-        v2.Resize(64), v2.CenterCrop(32), v2.PILToTensor(),
-        v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, SD),
-    ])  # fmt: skip
+    theirs = v2.Compose(
+        [
+            v2.Resize(64),
+            v2.CenterCrop(32),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(MEAN, SD),
+        ]
+    )
     expected = torch.stack([theirs(Image.open(folder / clip.visual)) for clip in split.clips])
     assert len({Image.open(folder / clip.visual).size for clip in split.clips}) == len(SHAPES)
     # Pillow rounds to levels between rows and columns too
@@ -133,15 +138,19 @@ def test_an_image_is_trained_on_as_torchvisions_transforms_have_it_for_the_same_
     for epoch in (0, 7):
         drawn = keys(recipe.seed, epoch, batch.numbers)
         boxes = crop_boxes(drawn, 64, 64, (0.08, 1.0), (3 / 4, 4 / 3)).tolist()
-        crops = [v2.functional.resized_crop(row.float(), *box, size=[32, 32], antialias=True)
-                 for row, box in zip(stored, boxes, strict=True)]  # fmt: skip
+        crops = [
+            v2.functional.resized_crop(row.float(), *box, size=[32, 32], antialias=True)
+            for row, box in zip(stored, boxes, strict=True)
+        ]
         mirrored = flip(torch.arange(2.0).expand(len(drawn), 1, 1, 2), drawn)[:, 0, 0, 0] == 1
-        expected = torch.stack([
-            v2.functional.normalize(
-                (v2.functional.horizontal_flip(crop) if turn else crop) / 255, MEAN, SD
-            )
-            for crop, turn in zip(crops, mirrored.tolist(), strict=True)
-        ])  # fmt: skip
+        expected = torch.stack(
+            [
+                v2.functional.normalize(
+                    (v2.functional.horizontal_flip(crop) if turn else crop) / 255, MEAN, SD
+                )
+                for crop, turn in zip(crops, mirrored.tolist(), strict=True)
+            ]
+        )
         assert 0 < mirrored.sum() < len(mirrored) and len(set(map(tuple, boxes))) == len(boxes)
         _, visual = inputs.for_training(batch, epoch)
         torch.testing.assert_close(visual, expected, rtol=0, atol=1e-4)

@@ -13,13 +13,15 @@ def clip(name, split, group="", *, speaker="", audio="", visual="", span=(None, 
 
 
 def test_each_kind_of_leak_is_counted_over_test_clips():
-    found = leaks.audit([
-        clip("a", "train", "r1", speaker="ann", audio="1.wav", visual="x.png"),
-        clip("b", "validation", "r2", speaker="bob", audio="2.wav", visual="y.png"),
-        clip("c", "test", "r1", speaker="bob", audio="2.wav", visual="z.png"),
-        clip("d", "test", "r3", speaker="bob", audio="4.wav", visual="x.png"),
-        clip("e", "test", "r3", speaker="cid", audio="5.wav", visual="x.png"),
-    ])  # fmt: skip
+    found = leaks.audit(
+        [
+            clip("a", "train", "r1", speaker="ann", audio="1.wav", visual="x.png"),
+            clip("b", "validation", "r2", speaker="bob", audio="2.wav", visual="y.png"),
+            clip("c", "test", "r1", speaker="bob", audio="2.wav", visual="z.png"),
+            clip("d", "test", "r3", speaker="bob", audio="4.wav", visual="x.png"),
+            clip("e", "test", "r3", speaker="cid", audio="5.wav", visual="x.png"),
+        ]
+    )
     assert found["test"] == 3
     assert found["shared"] == {"group": 1, "speaker": 2, "audio": 1, "visual": 2}
     assert found["values_shared"] == {"group": 1, "speaker": 1, "audio": 1, "visual": 1}
@@ -59,10 +61,16 @@ def test_overlaps_are_those_of_the_plain_double_loop():
         span = (start, start + draw.choice([0.5, 4, 20]))
         clips.append(clip(str(i), draw.choice(["train", "test"]), f"r{i % 9}", span=span))
     by_hand = sum(
-        any(a.split == "train" and a.group == b.group and a.start_s < b.end_s
-            and b.start_s < a.end_s for a in clips)
-        for b in clips if b.split == "test"
-    )  # fmt: skip
+        any(
+            a.split == "train"
+            and a.group == b.group
+            and a.start_s < b.end_s
+            and b.start_s < a.end_s
+            for a in clips
+        )
+        for b in clips
+        if b.split == "test"
+    )
     assert leaks.audit(clips)["overlapping_in_time"] == by_hand
 
 

@@ -66,8 +66,10 @@ def test_spikes_and_gradient_are_snntorchs(beta, threshold, reset, surrogate):
     torch.manual_seed(0)
     x = 2 * torch.randn(T, 300)
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
-    step = {"atan": snntorch.surrogate.atan(alpha=2.0),
-            "fast-sigmoid": snntorch.surrogate.fast_sigmoid(slope=2.0)}[surrogate]  # fmt: skip
+    step = {
+        "atan": snntorch.surrogate.atan(alpha=2.0),
+        "fast-sigmoid": snntorch.surrogate.fast_sigmoid(slope=2.0),
+    }[surrogate]
     node = snntorch.Leaky(beta=beta, threshold=threshold, reset_mechanism=reset, spike_grad=step)
     membrane, spikes = torch.zeros(300), []
     for current in theirs:
@@ -126,9 +128,13 @@ def test_with_every_flag_turned_it_is_spikingjellys_neuron(reset, detach):
         T, beta=0.75, reset=reset, reset_delay=False, fires_at_threshold=True, detach_reset=detach
     )
     reference = neuron.LIFNode(
-        tau=4.0, decay_input=False, v_reset=None if reset == "subtract" else 0.0,
-        surrogate_function=surrogate.ATan(alpha=2.0), detach_reset=detach, step_mode="m",
-    )  # fmt: skip
+        tau=4.0,
+        decay_input=False,
+        v_reset=None if reset == "subtract" else 0.0,
+        surrogate_function=surrogate.ATan(alpha=2.0),
+        detach_reset=detach,
+        step_mode="m",
+    )
     a, b = layer(ours.flatten(0, 1)).view_as(x), reference(theirs)
     assert torch.equal(a, b)
     grad = torch.randn_like(a)

@@ -14,11 +14,17 @@ PAGE = (ROOT / "docs/licences.md").read_text("utf-8")
 ROWS = dict(re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]+?) \|", PAGE, re.M))
 # the first that is in a licence's name is its family; LGPL before GPL, which it contains
 FAMILIES = (
-    ("LGPL", "LGPL"), ("Lesser General Public", "LGPL"),
-    ("GPL", "GPL"), ("General Public", "GPL"),
-    ("Apache", "Apache"), ("BSD", "BSD"), ("MIT", "MIT"), ("ISC", "ISC"),
-    ("PSF", "PSF"), ("Python Software Foundation", "PSF"),
-)  # fmt: skip
+    ("LGPL", "LGPL"),
+    ("Lesser General Public", "LGPL"),
+    ("GPL", "GPL"),
+    ("General Public", "GPL"),
+    ("Apache", "Apache"),
+    ("BSD", "BSD"),
+    ("MIT", "MIT"),
+    ("ISC", "ISC"),
+    ("PSF", "PSF"),
+    ("Python Software Foundation", "PSF"),
+)
 
 
 def family(licence):

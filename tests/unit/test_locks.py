@@ -36,9 +36,13 @@ def attempt(action):
 
 def child(code: str, path: Path, more: Mapping[str, str] = {}) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", HEAD + code, str(path)], env={**os.environ, **more}, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", HEAD + code, str(path)],
+        env={**os.environ, **more},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 @contextmanager

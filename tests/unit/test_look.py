@@ -111,8 +111,9 @@ def test_a_change_between_prepare_and_train_is_seen_in_a_process_that_goes_on(mi
     run = train_stage.train(opened(mine), Quiet())
     caches = store.read_json(run / "env.json")["caches"]
     assert not set(caches) & {cache.folder.name for cache in before.caches.values()}
-    assert all((store.home() / "cache" / "folder" / name / "receipt.json").exists()
-               for name in caches)  # fmt: skip
+    assert all(
+        (store.home() / "cache" / "folder" / name / "receipt.json").exists() for name in caches
+    )
 
 
 def test_within_one_look_no_file_that_changed_since_is_read_as_what_it_was(mine):
@@ -155,8 +156,9 @@ def test_noise_is_put_on_no_other_sound_than_the_network_was_tested_on(mine):
     with one_look():
         recipe = opened(mine, "noise.snr_db={start: 0, stop: 0, step: 1}")
         run = train_stage.train(recipe, Quiet())
-        (tested, *_) = [clip for clip in read_clips(plan.plan_data(recipe).clips)
-                        if clip.split == "test"]  # fmt: skip
+        (tested, *_) = [
+            clip for clip in read_clips(plan.plan_data(recipe).clips) if clip.split == "test"
+        ]
         change(mine, tested.audio)
         with pytest.raises(DataError, match=rf"{tested.audio}: has changed since .*, as 1 of"):
             result_stages.noise_eval(recipe, run, recipe.noise, Quiet())

@@ -79,12 +79,17 @@ def test_many_large_pictures_take_no_more_memory_than_the_bytes_ahead(tmp_path):
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [(MemoryError(), True), (OSError(12, "Cannot allocate memory"), True),
-     (torch.OutOfMemoryError("CUDA out of memory"), True), (OSError(28, "full"), False),
-     (RuntimeError("could not create a primitive"), True),
-     (RuntimeError("could not create a primitive descriptor for a convolution"), False),
-     (RuntimeError("size mismatch"), False), (ValueError("can't allocate memory"), False)],
-)  # fmt: skip
+    [
+        (MemoryError(), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (OSError(28, "full"), False),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a primitive descriptor for a convolution"), False),
+        (RuntimeError("size mismatch"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
 def test_what_is_want_of_memory_and_what_is_not(error, expected):
     assert machine.is_out_of_memory(error) == expected
 
@@ -125,9 +130,15 @@ def test_prepare_without_memory_ends_with_5_and_a_hint_and_leaves_no_clip_out(tm
     (own / "vision" / "dog" / "1-0.png").unlink()
     picture.save(own / "vision" / "dog" / "1-0.png")
     done = limited(
-        tmp_path / "home", 160 * MIB, "prepare", "folder/s_cmrl", "--set", f"data.path={own}",
-        "--set", f"runtime.num_workers={workers}",
-    )  # fmt: skip
+        tmp_path / "home",
+        160 * MIB,
+        "prepare",
+        "folder/s_cmrl",
+        "--set",
+        f"data.path={own}",
+        "--set",
+        f"runtime.num_workers={workers}",
+    )
     assert done.returncode == 5, done.stderr
     assert "error: out of memory" in done.stderr and "hint:" in done.stderr
     assert "Traceback" not in done.stderr and "left out" not in done.stderr
@@ -137,9 +148,17 @@ def test_prepare_without_memory_ends_with_5_and_a_hint_and_leaves_no_clip_out(tm
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_training_without_memory_on_the_cpu_ends_with_5_and_the_hint_that_cuda_has(tmp_path):
     done = limited(
-        tmp_path, 420 * MIB, "train", "quickstart", "--set", "train.epochs=1",
-        "--set", "train.batch_size=1024", "--set", "runtime.threads=1",
-    )  # fmt: skip
+        tmp_path,
+        420 * MIB,
+        "train",
+        "quickstart",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "train.batch_size=1024",
+        "--set",
+        "runtime.threads=1",
+    )
     assert done.returncode == 5, done.stderr
     assert "out of memory on cpu with batch_size 1024" in done.stderr
     assert "lower train.batch_size" in done.stderr and "Traceback" not in done.stderr

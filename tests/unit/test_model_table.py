@@ -20,13 +20,23 @@ PAGE = Path(__file__).parents[2] / "docs/models.md"
 BEGIN = "<!-- written by tests/unit/test_model_table.py -->\n"
 RECIPES = [name for name in recipes.bundled_names() if name.endswith("_paper")]
 PAPERS = {
-    "s-cmrl": "S-CMRL", "weight-attention": "WeightAttention (ICASSP 2022)",
-    "sca": "SMMT (TCDS 16:3)", "cmci": "CMCI (ICONIP 2023)", "spikformer": "Spikformer (2023)",
-    "resnet18-joint": "S-CMRL, Table I", "ogm-ge": "OGM-GE (CVPR 2022)", "mslr": "MSLR",
-    "pmr": "PMR", "agm": "AGM (ICCV 2023)", "l2-act-spike-net": "SMLP",
-    "smlp-audio": "SMLP", "smlp": "SMLP", "spikslc-net": "SpikSLC-Net",
-    "slc-net": "SpikSLC-Net", "sloclas-baseline": "SLoClas (2108.02539)",
-}  # fmt: skip
+    "s-cmrl": "S-CMRL",
+    "weight-attention": "WeightAttention (ICASSP 2022)",
+    "sca": "SMMT (TCDS 16:3)",
+    "cmci": "CMCI (ICONIP 2023)",
+    "spikformer": "Spikformer (2023)",
+    "resnet18-joint": "S-CMRL, Table I",
+    "ogm-ge": "OGM-GE (CVPR 2022)",
+    "mslr": "MSLR",
+    "pmr": "PMR",
+    "agm": "AGM (ICCV 2023)",
+    "l2-act-spike-net": "SMLP",
+    "smlp-audio": "SMLP",
+    "smlp": "SMLP",
+    "spikslc-net": "SpikSLC-Net",
+    "slc-net": "SpikSLC-Net",
+    "sloclas-baseline": "SLoClas (2108.02539)",
+}
 # torchvision's resnet18 without its classifier: one for each modality, the audio's first
 # convolution with 1 channel for 3; then a linear layer for 6 classes
 RESNET18 = 11_689_512 - 513_000
@@ -94,8 +104,10 @@ def row(name):
 
 def table():
     """Write the table, a row for each system and size; recipes alike share a row."""
-    head = ("system | paper | recipes `…_paper` of | input of a step | T | parameters | published "
-            "| M MACs, 1 step | M MACs, T steps")  # fmt: skip
+    head = (
+        "system | paper | recipes `…_paper` of | input of a step | T | parameters | published "
+        "| M MACs, 1 step | M MACs, T steps"
+    )
     lines = [f"| {head} |", "|---|---|---|---|--:|--:|--:|--:|--:|"]
     alike: dict[tuple[str, str], list[str]] = {}
     for name in sorted(RECIPES, key=lambda name: name.partition("/")[::-1]):

@@ -52,9 +52,11 @@ def test_forward_and_gradient_are_spikingjellys(detach_reset, tau, alpha, shape,
     ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
     layer = LIF(T, tau=tau, surrogate_alpha=alpha, detach_reset=detach_reset)
     reference = neuron.LIFNode(
-        tau=tau, surrogate_function=surrogate.Sigmoid(alpha=alpha),
-        detach_reset=detach_reset, step_mode="m",
-    )  # fmt: skip
+        tau=tau,
+        surrogate_function=surrogate.Sigmoid(alpha=alpha),
+        detach_reset=detach_reset,
+        step_mode="m",
+    )
     a, b = layer(ours), reference(theirs.unflatten(0, (T, -1))).flatten(0, 1)
     assert torch.equal(a, b)
     a.backward(grad)

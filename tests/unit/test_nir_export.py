@@ -25,17 +25,20 @@ MODELS = registry.names("model")
 def chain():
     """What NIR does carry: spikingjelly's own modules in a row, soft nothing, one input."""
     return nn.Sequential(
-        layer.Conv2d(1, 2, 3), neuron.LIFNode(tau=2.0), layer.Flatten(), layer.Linear(2 * 4 * 4, 3),
-    )  # fmt: skip
+        layer.Conv2d(1, 2, 3), neuron.LIFNode(tau=2.0), layer.Flatten(), layer.Linear(2 * 4 * 4, 3)
+    )
 
 
 def test_the_modules_that_nir_carries_are_those_of_spikingjellys_exporter():
     (home,) = importlib.util.find_spec("spikingjelly.activation_based").submodule_search_locations
     tree = ast.parse((Path(home) / "nir_exchange" / "to_nir.py").read_text())
     (table,) = (
-        node for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name == "map_dict"
-        for node in ast.walk(f) if isinstance(node, ast.Dict)
-    )  # fmt: skip
+        node
+        for f in ast.walk(tree)
+        if isinstance(f, ast.FunctionDef) and f.name == "map_dict"
+        for node in ast.walk(f)
+        if isinstance(node, ast.Dict)
+    )
     place = {"nn": nn, "layer": layer, "neuron": neuron}
     theirs = {getattr(place[key.value.id], key.attr) for key in table.keys}
     assert theirs == set(nir_export.CARRIED)
@@ -59,8 +62,9 @@ def test_no_network_is_said_to_be_carried_that_holds_what_nir_has_no_node_for(na
     rows = nir_export.not_carried(small, inputs)
     error = nir_export.refusal(name, rows)
     assert rows and "\n" not in error.message and len(error.message) < 500
-    assert (len(inputs) == 2) == (rows[0]["why"] == "2 inputs, audio and visual; NIR's exporter "
-                                                    "follows one")  # fmt: skip
+    assert (len(inputs) == 2) == (
+        rows[0]["why"] == "2 inputs, audio and visual; NIR's exporter follows one"
+    )
 
 
 def test_a_written_nir_file_fires_as_the_network_when_its_own_equations_are_solved(tmp_path):

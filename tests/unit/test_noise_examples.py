@@ -34,8 +34,10 @@ def test_counts_of_events_and_steps_of_a_sound_are_put_together():
 
 @pytest.mark.parametrize("modality", ["both", "visual"])
 def test_the_noise_in_the_picture_has_the_ratio_that_is_written_over_it(
-    trained, monkeypatch, modality  # noqa: F811
-):  # fmt: skip
+    trained,  # noqa: F811
+    monkeypatch,
+    modality,
+):
     """Measured on the shown picture itself: power of the clean one over that of the difference."""
     drawn = []
 

@@ -117,8 +117,9 @@ def test_no_two_sweeps_share_a_name():
         Noise(snr_db=snr, modality=modality, seed=seed, power=power)
         for snr in (SnrRange(), levels(0, 30, 10), levels(-5, 5, 0.1), levels(0.5, 0.5, 1))
         for modality in ("audio", "visual", "both")
-        for seed in (0, 3, 31) for power in ("sample", "batch")
-    ]  # fmt: skip
+        for seed in (0, 3, 31)
+        for power in ("sample", "batch")
+    ]
     names = {noise_result(noise) for noise in sweeps}
     assert len(names) == len(sweeps) and noise_result(Noise()) == "noise-both"
     assert all(re.fullmatch(r"[\w.-]+", name) for name in names)
@@ -129,9 +130,13 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
 ):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     recipe = recipes.load(
-        recipes.find("quickstart"), ("runtime.device=cpu", "audio={feature: stft, seconds: 0.5, "
-        "sample_rate: 8000, n_fft: 256, hop: 64, size: [16, 16]}"),
-    )  # fmt: skip
+        recipes.find("quickstart"),
+        (
+            "runtime.device=cpu",
+            "audio={feature: stft, seconds: 0.5, "
+            "sample_rate: 8000, n_fft: 256, hop: 64, size: [16, 16]}",
+        ),
+    )
     assert recipe.audio is not None and recipe.audio.clamp
     plan = prepare_stage.prepare(recipe, Quiet())
     inputs = Inputs(recipe, plan, torch.device("cpu"))
@@ -159,12 +164,16 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
 def test_features_of_noisy_sounds_are_never_worked_out_in_bfloat16(tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     recipe = recipes.load(
-        recipes.find("quickstart"), (
-            "runtime.device=cpu", "train.epochs=1", "train.precision=bf16", "model.width=16",
+        recipes.find("quickstart"),
+        (
+            "runtime.device=cpu",
+            "train.epochs=1",
+            "train.precision=bf16",
+            "model.width=16",
             "audio={feature: logmel, seconds: 0.5, sample_rate: 8000, n_fft: 256, hop: 64, "
             "n_mels: 32, size: [16, 16]}",
         ),
-    )  # fmt: skip
+    )
     low_precision, extract = [], logmel.extract
 
     def watched(waveform, **settings):

@@ -78,9 +78,17 @@ def test_prepare_counts_and_names_what_the_feature_leaves_constant(tmp_path):
     levels = np.full((200, 200, 3), 90, np.uint8)
     levels[50, 50] = 91
     Image.fromarray(levels).save(picture)
-    settings = ["audio.sample_rate=8000", "audio.seconds=0.1", "audio.n_fft=128", "audio.hop=64",
-                "audio.size=null", "visual.size=[12, 12]", "visual.margin=0", "visual.crop=none",
-                f"data.path={own}"]  # fmt: skip
+    settings = [
+        "audio.sample_rate=8000",
+        "audio.seconds=0.1",
+        "audio.n_fft=128",
+        "audio.hop=64",
+        "audio.size=null",
+        "visual.size=[12, 12]",
+        "visual.margin=0",
+        "visual.crop=none",
+        f"data.path={own}",
+    ]
     chosen = [word for setting in settings for word in ("--set", setting)]
     said = in_process(tmp_path / "home", "prepare", "folder/s_cmrl", *chosen, "--json")
     assert said.code == 0, said.err

@@ -21,13 +21,27 @@ HUGE = 10**400
 @pytest.mark.parametrize(
     "change",
     [
-        {"azimuth_deg": HUGE}, {"azimuth_deg": -1.0}, {"azimuth_deg": float("nan")},
-        {"azimuth_deg": "12"}, {"start_s": HUGE}, {"end_s": True}, {"id": None}, {"id": 3},
-        {"id": "\ud800"}, {"audio": "a\udcff.wav"}, {"group": ["a"]}, {"speaker": {}},
-        {"excluded": 0}, {"label": -1}, {"label": True}, {"label": HUGE}, {"label": 1.0},
-        {"split": "\ud800"}, {"more": 1},
+        {"azimuth_deg": HUGE},
+        {"azimuth_deg": -1.0},
+        {"azimuth_deg": float("nan")},
+        {"azimuth_deg": "12"},
+        {"start_s": HUGE},
+        {"end_s": True},
+        {"id": None},
+        {"id": 3},
+        {"id": "\ud800"},
+        {"audio": "a\udcff.wav"},
+        {"group": ["a"]},
+        {"speaker": {}},
+        {"excluded": 0},
+        {"label": -1},
+        {"label": True},
+        {"label": HUGE},
+        {"label": 1.0},
+        {"split": "\ud800"},
+        {"more": 1},
     ],
-)  # fmt: skip
+)
 def test_a_clip_with_a_field_that_no_data_set_gives_is_named(tmp_path, change):
     path = tmp_path / "clips.jsonl"
     path.write_text(f"{json.dumps(CLIP)}\n{json.dumps(CLIP | change)}\n")
@@ -57,8 +71,11 @@ def root(tmp_path):
 
 
 def tabled(root, **more):
-    rows = [{"audio": f"{label}/{i}.wav", "label": label, **more}
-            for label in ("dog", "rain") for i in range(3)]  # fmt: skip
+    rows = [
+        {"audio": f"{label}/{i}.wav", "label": label, **more}
+        for label in ("dog", "rain")
+        for i in range(3)
+    ]
     (root / "clips.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder.pairs(root, path=str(root))
 
@@ -107,9 +124,16 @@ def test_a_log_takes_half_a_surrogate(tmp_path):
 
 
 POINT = {"snr_db": None, "accuracy": 0.5, "wilson_low": 0.0, "wilson_high": 1.0}
-SWEEP = {"noise": {"modality": "both", "power": "sample", "seed": 0,
-                   "snr_db": {"start": 1.0, "stop": 1.0, "step": 1.0}},
-         "noisy_inputs": ["audio"], "n": 2}  # fmt: skip
+SWEEP = {
+    "noise": {
+        "modality": "both",
+        "power": "sample",
+        "seed": 0,
+        "snr_db": {"start": 1.0, "stop": 1.0, "step": 1.0},
+    },
+    "noisy_inputs": ["audio"],
+    "n": 2,
+}
 
 
 @pytest.mark.parametrize("correct", [[], "1", HUGE, -1, 0.5])

@@ -11,12 +11,19 @@ from pipelines.recipe.schema import Optimizer, Schedule, Train
 from pipelines.training.optimise import learning_rate, make_optimizer
 
 
-def settings(epochs: int = 20, lr: float = 0.1, weight_decay: float = 0.0, name: str = "adam",
-             **schedule: Any) -> Train:  # fmt: skip
+def settings(
+    epochs: int = 20,
+    lr: float = 0.1,
+    weight_decay: float = 0.0,
+    name: str = "adam",
+    **schedule: Any,
+) -> Train:
     return Train(
-        epochs=epochs, batch_size=8, schedule=Schedule(**schedule),
+        epochs=epochs,
+        batch_size=8,
+        schedule=Schedule(**schedule),
         optimizer=Optimizer(name=name, lr=lr, weight_decay=weight_decay),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "step"])

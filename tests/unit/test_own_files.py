@@ -44,8 +44,16 @@ def copied(root):
 
 
 def notes(root):
-    for name in ("README.txt", "dog/README", "loose.wav", ".git/x.wav", "dog/.git/x.wav",
-                 "__MACOSX/dog/1.wav", "dog/.1.wav", ".hidden/1.wav"):  # fmt: skip
+    for name in (
+        "README.txt",
+        "dog/README",
+        "loose.wav",
+        ".git/x.wav",
+        "dog/.git/x.wav",
+        "__MACOSX/dog/1.wav",
+        "dog/.1.wav",
+        ".hidden/1.wav",
+    ):
         wav(root / "x.wav")
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "x.wav").replace(root / name)
@@ -106,9 +114,9 @@ def test_the_key_holds_the_sha256_of_what_is_read(two):
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert folder.in_place(two).files["dog/0.wav"] == digest
     assert set(folder.in_place(two).files) == {
-        "clips.csv", *(f"{x}/{i}.{kind}" for x in ("dog", "rain") for i in range(4)
-                       for kind in ("wav", "png")),
-    }  # fmt: skip
+        "clips.csv",
+        *(f"{x}/{i}.{kind}" for x in ("dog", "rain") for i in range(4) for kind in ("wav", "png")),
+    }
     (two / "clips.csv").write_text(HEADER + "\n".join(rows()).replace("rec1", "rec0"))
     assert folder.in_place(two).files["clips.csv"] != digest
 
@@ -268,8 +276,9 @@ def test_a_table_names_files_with_any_sign_in_them(two, kind):
 
 
 def test_half_a_pair_of_utf16_in_a_table_excludes_its_clip(two):
-    lines = [json.dumps({"label": x, "audio": f"{x}/{i}.wav"}) for x in ("dog", "rain")
-             for i in range(4)]  # fmt: skip
+    lines = [
+        json.dumps({"label": x, "audio": f"{x}/{i}.wav"}) for x in ("dog", "rain") for i in range(4)
+    ]
     lines.append('{"label": "dog", "audio": "dog/\\ud800.wav"}')
     clips = listed(table(two, *lines, header="", name="clips.jsonl"))
     (bad,) = (clip for clip in clips if clip.excluded)
@@ -305,8 +314,14 @@ def test_of_other_folders_too_only_what_is_read_counts(tmp_path, make):
     root, before = tmp_path / "own", module.in_place(tmp_path, **settings)
     assert len(before.files) == 30
     os.utime(root / name, ns=(1, 1))
-    for stray in ("README.txt", ".git/x", f"{name}.txt", f"{Path(name).parent}/._1.wav",
-                  f"{Path(name).parent}/._1.png", "__MACOSX/x"):  # fmt: skip
+    for stray in (
+        "README.txt",
+        ".git/x",
+        f"{name}.txt",
+        f"{Path(name).parent}/._1.wav",
+        f"{Path(name).parent}/._1.png",
+        "__MACOSX/x",
+    ):
         (root / stray).parent.mkdir(exist_ok=True)
         (root / stray).write_bytes(b"x")
     assert module.in_place(tmp_path, **settings) == before

@@ -128,9 +128,11 @@ def test_16_bits_that_are_all_but_black_are_refused_by_name(tmp_path, bits, kind
 def test_colours_of_16_bits_that_are_all_but_black_are_refused_too(tmp_path, bits, is_black):
     """Pillow writes no such PNG: it is made by hand."""
     levels = np.random.default_rng(0).integers(0, 1 << bits, (4, 5, 3)).astype(">u2")
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)),
-              (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in levels))),
-              (b"IEND", b"")]  # fmt: skip
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in levels))),
+        (b"IEND", b""),
+    ]
     content = b"\x89PNG\r\n\x1a\n"
     for name, data in chunks:
         content += struct.pack(">I", len(data)) + name + data

@@ -56,9 +56,12 @@ def test_keys_are_the_same_in_every_process(plain):
     code = "from tests.unit.test_plan import keys\nimport json, sys\njson.dump(keys(), sys.stdout)"
     for seed in ("1", "2"):
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
-        )  # fmt: skip
+        )
         assert done.stdout == json.dumps(plain)
 
 

@@ -36,10 +36,15 @@ def test_another_process_with_another_hash_seed_chooses_the_same():
         "print(sorted(chosen({f'clip-{i:04d}': i % 7 for i in range(1000)}, 0.3, 5, 'test')))"
     )
     found = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                       env={"PYTHONHASHSEED": seed, "PATH": ""}).stdout
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+        ).stdout
         for seed in ("1", "2")
-    ]  # fmt: skip
+    ]
     assert found[0] == found[1] == f"{sorted(chosen(LABELS, 0.3, 5, 'test'))}\n"
 
 
@@ -76,6 +81,8 @@ def test_a_small_class_is_on_every_side():
     labels = {f"{label}-{i}": label for label, n in enumerate((2, 3, 5)) for i in range(n)}
     found = Counter(labels[name] for name in chosen(labels, 0.1, 0, "test"))
     assert found == {1: 1, 2: 1}
-    found = Counter(labels[n] for n in chosen_groups(dict(zip(labels, labels, strict=True)),
-                                                     labels, 0.1, 0, "test"))  # fmt: skip
+    found = Counter(
+        labels[n]
+        for n in chosen_groups(dict(zip(labels, labels, strict=True)), labels, 0.1, 0, "test")
+    )
     assert found == {1: 1, 2: 1}

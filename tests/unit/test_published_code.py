@@ -37,8 +37,16 @@ SYSTEMS = {
     "unimodal_audio": ("spikformer", {}),
     "unimodal_visual": ("spikformer", {}),
 }
-PARTS = {"q": "query", "k": "key", "v": "value", "proj": "project", "fc1": "expand",
-         "fc2": "contract", "conv": "linear", "bn": "norm"}  # fmt: skip
+PARTS = {
+    "q": "query",
+    "k": "key",
+    "v": "value",
+    "proj": "project",
+    "fc1": "expand",
+    "fc2": "contract",
+    "conv": "linear",
+    "bn": "norm",
+}
 
 
 def our_name(theirs: str, system: str) -> str:
@@ -114,9 +122,10 @@ class Published:
         module = registry.load("model", name)
         settings = {
             **{f"{side}_channels": x.shape[1] for side, x in self.inputs.items()},
-            "classes": figures["classes"], "time_steps": figures["time_steps"],
+            "classes": figures["classes"],
+            "time_steps": figures["time_steps"],
             "width": figures["width"],
-        }  # fmt: skip
+        }
         if name not in ("cmci", "weight-attention"):
             settings["heads"] = figures["heads"]
         preset = {**module.PRESETS["authors"], **changes}

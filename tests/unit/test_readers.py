@@ -43,8 +43,7 @@ def readers():
 def children():
     """List the processes that this one has started and that live."""
     found = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return {int(pid) for pid in found
-            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()}  # fmt: skip
+    return {int(pid) for pid in found if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()}
 
 
 def asked(cache, count=6):
@@ -144,8 +143,12 @@ if __name__ == "__main__":
     script = cache.path.with_name("program.py")
     script.write_text(program)
     root = str(Path(__file__).parents[2])
-    process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": root})  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
     pids = process.stdout.readline().split()
     assert len(pids) == 2
     process.kill()

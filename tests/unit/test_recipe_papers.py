@@ -75,10 +75,18 @@ def test_a_header_is_read(header, place, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "# paper:\n", "# paper: smlp\n", "# paper: none, Table I\n", "# paper: S, Table I\n",
-     "# paper: smlp, table I\n", "# paper: smlp, Table I \n", "version: 1\n# paper: none\n",
-     "# paper: none\n# paper: none\n"],
-)  # fmt: skip
+    [
+        "",
+        "# paper:\n",
+        "# paper: smlp\n",
+        "# paper: none, Table I\n",
+        "# paper: S, Table I\n",
+        "# paper: smlp, table I\n",
+        "# paper: smlp, Table I \n",
+        "version: 1\n# paper: none\n",
+        "# paper: none\n# paper: none\n",
+    ],
+)
 def test_another_header_is_refused(text, tmp_path):
     (tmp_path / "mine.yaml").write_text(f"{text}seed: 0\n")
     with pytest.raises(RecipeError, match="the header needs one line"):

@@ -92,15 +92,30 @@ def take_a_step(module, settings, inputs):
 
 
 def test_every_paper_data_set_has_every_system_of_its_table():
-    table = {"s_cmrl", "weight_attention", "sca", "cmci", "naive_add", "naive_concat",
-             "spikformer_audio", "spikformer_visual"}  # fmt: skip
+    table = {
+        "s_cmrl",
+        "weight_attention",
+        "sca",
+        "cmci",
+        "naive_add",
+        "naive_concat",
+        "spikformer_audio",
+        "spikformer_visual",
+    }
     systems = {"s_cmrl", *(f"{name}_{of}" for name in table for of in ("paper", "authors"))}
     for dataset in ("crema_d", "urbansound8k_av", "mnistdvs_ntidigits"):
-        found = {name.partition("/")[2] for name in recipes.bundled_names()
-                 if name.startswith(f"{dataset}/")}  # fmt: skip
+        found = {
+            name.partition("/")[2]
+            for name in recipes.bundled_names()
+            if name.startswith(f"{dataset}/")
+        }
         assert systems <= found, systems - found
         for system in systems - {"s_cmrl", "naive_concat_paper", "naive_concat_authors"}:
             recipe = recipes.load(recipes.find(f"{dataset}/{system}"), with_model=False)
             known = dataset != "mnistdvs_ntidigits" or system.rpartition("_")[0] in (
-                "s_cmrl", "weight_attention", "sca", "cmci")  # fmt: skip
+                "s_cmrl",
+                "weight_attention",
+                "sca",
+                "cmci",
+            )
             assert (recipe.published is not None) == known, (dataset, system)

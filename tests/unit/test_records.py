@@ -44,8 +44,13 @@ UNPACKED = {
 
 
 def entry(name, content, url="https://zenodo.invalid/x", **more):
-    return {"id": "0", "key": name, "size": len(content), "checksum": f"md5:{md5(content)}",
-            "links": {"self": url}} | more  # fmt: skip
+    return {
+        "id": "0",
+        "key": name,
+        "size": len(content),
+        "checksum": f"md5:{md5(content)}",
+        "links": {"self": url},
+    } | more
 
 
 def listing(server, files=FILES):
@@ -59,10 +64,16 @@ def listing(server, files=FILES):
 
 def manifest(api=API):
     return DatasetManifest(
-        name="tiny", version="1", title="t", licence="l", citation="c", access="open",
-        classes=("x", "y"), protocols={"official": "p"},
+        name="tiny",
+        version="1",
+        title="t",
+        licence="l",
+        citation="c",
+        access="open",
+        classes=("x", "y"),
+        protocols={"official": "p"},
         records=(RecordSource(path="sounds", api=api),),
-    )  # fmt: skip
+    )
 
 
 def bring(found, mirror=None):
@@ -171,32 +182,60 @@ GOOD = entry("a", b"abc")
 
 @pytest.mark.parametrize(
     "content",
-        [
-            None,
-            [],
-            {},
-            "files",
-            {"files": {}},
-            {"files": []},
-            {"files": [None]},
-            {"files": [[]]},
-            {"files": [{}]},
-            {"files": [GOOD, GOOD]},
-            {"files": [GOOD | {"size": 1 << 39}] * 10_001},
-            {"files": [entry(str(n), b"", size=1 << 39) for n in range(3)]},
-            *({"files": [GOOD | {"key": key}]}
-              for key in ("", ".", "..", "../x", "/x", "a/../b", "a\\b", "a\nb", "C:x", 5, None,
-                          ".hidden", "a//b", "\ud800", "x" * 300)),
-            *({"files": [GOOD | {"size": size}]} for size in (-1, 1.5, "3", True, None, 1 << 60)),
-            *({"files": [GOOD | {"checksum": text}]}
-              for text in (md5(b""), "md5:", "sha1:" + "0" * 40, f"md5:{md5(b'')}\n", None, 3)),
-            *({"files": [GOOD | {"links": links}]}
-              for links in (None, {}, {"self": None}, {"self": "file:///etc/passwd"},
-                            {"self": "http://zenodo.invalid/x"}, {"self": "https://a b"},
-                            {"self": "https://[x"}, {"self": "https://x/" + "y" * 3000})),
-        ],
+    [
+        None,
+        [],
+        {},
+        "files",
+        {"files": {}},
+        {"files": []},
+        {"files": [None]},
+        {"files": [[]]},
+        {"files": [{}]},
+        {"files": [GOOD, GOOD]},
+        {"files": [GOOD | {"size": 1 << 39}] * 10_001},
+        {"files": [entry(str(n), b"", size=1 << 39) for n in range(3)]},
+        *(
+            {"files": [GOOD | {"key": key}]}
+            for key in (
+                "",
+                ".",
+                "..",
+                "../x",
+                "/x",
+                "a/../b",
+                "a\\b",
+                "a\nb",
+                "C:x",
+                5,
+                None,
+                ".hidden",
+                "a//b",
+                "\ud800",
+                "x" * 300,
+            )
+        ),
+        *({"files": [GOOD | {"size": size}]} for size in (-1, 1.5, "3", True, None, 1 << 60)),
+        *(
+            {"files": [GOOD | {"checksum": text}]}
+            for text in (md5(b""), "md5:", "sha1:" + "0" * 40, f"md5:{md5(b'')}\n", None, 3)
+        ),
+        *(
+            {"files": [GOOD | {"links": links}]}
+            for links in (
+                None,
+                {},
+                {"self": None},
+                {"self": "file:///etc/passwd"},
+                {"self": "http://zenodo.invalid/x"},
+                {"self": "https://a b"},
+                {"self": "https://[x"},
+                {"self": "https://x/" + "y" * 3000},
+            )
+        ),
+    ],
     ids=itertools.count(),
-)  # fmt: skip
+)
 def test_a_hostile_list_is_refused_in_words(content):
     with pytest.raises(DataError) as caught:
         parse(content, API)

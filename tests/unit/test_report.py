@@ -67,29 +67,44 @@ def make_run(home, name, hits, *, seed=0, noise=(), alpha=1.5, classes=(), epoch
     plain = yaml.safe_load(recipes.find("quickstart").read_text())
     plain["model"]["alpha"], plain["seed"] = alpha, seed
     (run / "recipe.yaml").write_text(f"# <i>{name}\n{yaml.safe_dump(plain)}")
-    environment = {"name": name, "caches": ["stft-1"], "versions": {"torch": "9.9"},
-                   "machine": {"processor": "P", "cuda": None}}  # fmt: skip
+    environment = {
+        "name": name,
+        "caches": ["stft-1"],
+        "versions": {"torch": "9.9"},
+        "machine": {"processor": "P", "cuda": None},
+    }
     (run / "env.json").write_text(json.dumps(environment))
     found = result(name, hits, seed=seed).evaluation
     rows = zip(classes or ("x", "y"), found["per_class"], strict=True)
     found["per_class"] = [row | {"class": name} for name, row in rows]
     found |= more
-    said = {"selected": {"epoch": 3}, "rule": "best-validation", "sha256": "0" * 64,
-            "start_from": [], "parameters": 1234}  # fmt: skip
+    said = {
+        "selected": {"epoch": 3},
+        "rule": "best-validation",
+        "sha256": "0" * 64,
+        "start_from": [],
+        "parameters": 1234,
+    }
     (run / "trained.json").write_text(json.dumps(said))
     (run / "eval.json").write_text(json.dumps(found))
     for modality, points in dict(noise).items():
-        listed = [{"snr_db": d, "accuracy": a, "wilson_low": 0.0, "wilson_high": 1.0}
-                  for d, a in [(None, 0.5), *points.items()]]  # fmt: skip
+        listed = [
+            {"snr_db": d, "accuracy": a, "wilson_low": 0.0, "wilson_high": 1.0}
+            for d, a in [(None, 0.5), *points.items()]
+        ]
         levels = sorted(points)
         step = levels[1] - levels[0] if len(levels) > 1 else 5
         asked = {"start": float(levels[0]), "stop": float(levels[-1]), "step": float(step)}
-        content = {"noise": {"modality": modality, "power": "sample", "seed": 0, "snr_db": asked},
-                   "noisy_inputs": ["audio"], "points": listed}  # fmt: skip
+        content = {
+            "noise": {"modality": modality, "power": "sample", "seed": 0, "snr_db": asked},
+            "noisy_inputs": ["audio"],
+            "points": listed,
+        }
         (run / f"noise-{modality}.json").write_text(json.dumps(content))
     if epochs:
-        history = [{"epoch": e + 1, "train_loss": 1.0, "validation_accuracy": 0.5}
-                   for e in range(epochs)]  # fmt: skip
+        history = [
+            {"epoch": e + 1, "train_loss": 1.0, "validation_accuracy": 0.5} for e in range(epochs)
+        ]
         (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, history)))
     return run
 
@@ -109,9 +124,11 @@ def make_three(home):
     """Two seeds of one system and one of another, with noise on both inputs and on the audio."""
     both = {"classes": ("x", "y"), "epochs": 2}
     noise = {"both": {0: 0.4, 10: 0.6}, "audio": {0: 0.5}}
-    return [make_run(home, "d/a", 8, noise=noise, **both),
-            make_run(home, "d/a", 6, seed=1, noise=noise, **both),
-            make_run(home, "d/b", 5, **both)]  # fmt: skip
+    return [
+        make_run(home, "d/a", 8, noise=noise, **both),
+        make_run(home, "d/a", 6, seed=1, noise=noise, **both),
+        make_run(home, "d/b", 5, **both),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +215,13 @@ def test_no_text_of_a_run_becomes_markup(home):
 
 def test_every_piece_escapes_its_texts_and_no_piece_is_escaped_twice():
     pieces = [
-        html_page.element("p", HOSTILE, "note"), html_page.listed([HOSTILE]),
-        html_page.table([{HOSTILE: HOSTILE}]), html_page.facts({HOSTILE: HOSTILE}),
+        html_page.element("p", HOSTILE, "note"),
+        html_page.listed([HOSTILE]),
+        html_page.table([{HOSTILE: HOSTILE}]),
+        html_page.facts({HOSTILE: HOSTILE}),
         html_page.picture(b"png", HOSTILE, HOSTILE),
         html_page.folded(HOSTILE, html_page.element("pre", HOSTILE), HOSTILE),
-    ]  # fmt: skip
+    ]
     page = Page(html_page.page(HOSTILE, [*pieces, HOSTILE]))
     assert not {tag for tag, _ in page.tags} & {"script", "b"}
     assert [picture["alt"] for picture in page.pictures] == [HOSTILE]
@@ -243,13 +262,25 @@ def test_azimuths_energy_and_explanations_are_shown_where_they_are(home):
     run = make_run(home, "a", 8, doa=doa, azimuths_deg=azimuths, true_azimuths_deg=true)
     other = make_run(home, "a", 8, seed=1)
     energy = {
-        "label": "theoretical, compute-only", "n": 7, "asked": 64, "seed": 1,
+        "label": "theoretical, compute-only",
+        "n": 7,
+        "asked": 64,
+        "seed": 1,
         "uncounted": ["odd"],
-        "layers": [{"name": "conv<1>", "operation": "conv2d", "input": "binary", "density": 0.25,
-                    "macs": 0.0, "acs": 2000.0, "energy_pj": {"float32": 1800.0}}],
+        "layers": [
+            {
+                "name": "conv<1>",
+                "operation": "conv2d",
+                "input": "binary",
+                "density": 0.25,
+                "macs": 0.0,
+                "acs": 2000.0,
+                "energy_pj": {"float32": 1800.0},
+            }
+        ],
         "total": {"macs": 0.0, "acs": 2000.0, "energy_pj": {"float32": 1800.0}},
         "ann_twin": {"macs": 4000.0, "energy_pj": {"float32": 18400.0}},
-    }  # fmt: skip
+    }
     (other / "energy.json").write_text(json.dumps(energy))
     (run / "explained").mkdir()
     numbers = {"within": 0.125, "by_class": [[1, 2]], "of": {"n": 12, "none": None}}
@@ -320,10 +351,13 @@ def test_the_pictures_of_many_runs_are_bounded_and_it_says_so(home, monkeypatch)
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("metrics.jsonl", "{"), ("energy.json", "{}"), ("energy.json", "["),
-        ("explained/cam.png", "GIF89a"), ("explained/distances.json", "{"),
+        ("metrics.jsonl", "{"),
+        ("energy.json", "{}"),
+        ("energy.json", "["),
+        ("explained/cam.png", "GIF89a"),
+        ("explained/distances.json", "{"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_an_error_that_names_it_and_keeps_the_old_report(home, name, content):
     run = make_run(home, "a", 8)
     old = home / "reports" / f"{run.name}.html"

@@ -21,10 +21,13 @@ def parameters(model):
 @pytest.mark.parametrize(
     ("model", "settings", "live"),
     # trainable parameters that get a gradient; the authors' other 27,168 belong to unused norms
-    [(weight_attention, {}, 3_278_856), (sca, {"positions": "random"}, 3_544_070),
-     (cmci, {}, 3_678_482)],
+    [
+        (weight_attention, {}, 3_278_856),
+        (sca, {"positions": "random"}, 3_544_070),
+        (cmci, {}, 3_678_482),
+    ],
     ids=["weight_attention", "sca", "cmci"],
-)  # fmt: skip
+)
 def test_parameter_counts_are_the_published_ones(model, settings, live):
     assert parameters(model.Model(**SIZES, **settings)) == live
 

@@ -18,11 +18,13 @@ SMLP = ("l2_act_spike_net_paper", "smlp_audio_paper", "smlp_paper")
 OTHER_TABLE = {**dict.fromkeys(SMLP, "SMLP"), "array_sim/spikformer_audio": "what was heard"}
 # trained as their own paper or its code has it
 OWN_TRAINING = {
-    **dict.fromkeys(("resnet18_joint_paper", "ogm_ge_paper", "mslr_paper", "pmr_paper",
-                     "agm_paper"), "OGM-GE's public code"),
+    **dict.fromkeys(
+        ("resnet18_joint_paper", "ogm_ge_paper", "mslr_paper", "pmr_paper", "agm_paper"),
+        "OGM-GE's public code",
+    ),
     **dict.fromkeys(SMLP, "SMLP"),
     "sloclas_baseline_paper": "its authors' code",
-}  # fmt: skip
+}
 # inputs as their own code has them, with what the rivals have in their place
 OWN_INPUTS = {"sloclas_baseline_paper": {"scale": "none", "normalise": "training"}}
 

@@ -20,9 +20,13 @@ def limited(script, limit, *arguments):
     """Run a program in which no file may be longer than a limit in bytes."""
     head = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
     done = subprocess.run(
-        [sys.executable, "-c", head + script, *map(str, arguments)], capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": ROOT}, timeout=120, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", head + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -41,7 +45,8 @@ def test_a_file_that_does_not_fit_is_refused_before_it_is_begun(tmp_path):
 
 
 def test_a_write_that_fails_says_what_is_needed_and_leaves_nothing(tmp_path):
-    said = limited("""
+    said = limited(
+        """
 import sys
 from pathlib import Path
 from pipelines.disk import store
@@ -50,7 +55,10 @@ try:
     store.publish_text(Path(sys.argv[1]), "x" * 30_000)
 except MachineError as error:
     print(error.message)
-""", 20_000, tmp_path / "a.txt")  # fmt: skip
+""",
+        20_000,
+        tmp_path / "a.txt",
+    )
     assert "needs 30000 bytes" in said and "a file may have 20000 (ulimit -f)" in said
     assert "File too large" in said and not list(tmp_path.iterdir())
 
@@ -58,7 +66,8 @@ except MachineError as error:
 @pytest.mark.parametrize("limit", [1_000, 50_000, 82_000, 101_000])
 def test_a_cache_that_does_not_fit_ends_in_words_not_in_a_crash(tmp_path, limit):
     """HDF5 crashed at its close, or at the end of the program, once a write had failed."""
-    said = limited("""
+    said = limited(
+        """
 import sys
 from pathlib import Path
 import numpy as np
@@ -73,7 +82,10 @@ try:
     write(Path(sys.argv[1]), 100, (100,), np.dtype(np.float64), blocks, {"key": "k"})
 except MachineError as error:
     print(error.message)
-""", limit, tmp_path / "train.h5")  # fmt: skip
+""",
+        limit,
+        tmp_path / "train.h5",
+    )
     assert "needs 102000 bytes" in said and not list(tmp_path.iterdir())
 
 

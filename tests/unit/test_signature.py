@@ -39,9 +39,16 @@ def test_a_class_gives_its_constructors_and_the_program_supplies_some():
 
 @pytest.mark.parametrize(
     "text",
-    ['{"kind": "c"}', '{}', '{"kind": "a", "hop": 0}', '{"kind": "a", "hop": "4"}',
-     '{"kind": "a", "hop": 4.5}', '{"kind": "a", "hopp": 4}', '{"kind": "a", "size": [1]}'],
-)  # fmt: skip
+    [
+        '{"kind": "c"}',
+        "{}",
+        '{"kind": "a", "hop": 0}',
+        '{"kind": "a", "hop": "4"}',
+        '{"kind": "a", "hop": 4.5}',
+        '{"kind": "a", "hopp": 4}',
+        '{"kind": "a", "size": [1]}',
+    ],
+)
 def test_what_does_not_fit_is_refused_and_not_coerced(text):
     with pytest.raises(ValidationError):
         settings_model(feature).model_validate_json(text)

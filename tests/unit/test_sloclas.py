@@ -76,19 +76,35 @@ def test_a_digit_of_the_class_is_not_the_azimuth(path, expected):
     "path",
     [
         # two answers
-        "doa45/bell_doa90.wav", "bell_doa45_doa90.wav", "45/bell_90.wav", "45/3/bell.wav",
-        "bell_135deg_003.wav", "bell_45deg_doa90.wav",
+        "doa45/bell_doa90.wav",
+        "bell_doa45_doa90.wav",
+        "45/bell_90.wav",
+        "45/3/bell.wav",
+        "bell_135deg_003.wav",
+        "bell_45deg_doa90.wav",
         # a digit that may be the class's, a take, a unit
-        "ring45deg.wav", "90/ring45deg.wav", "bell_take_45.wav", "bell_16_khz.wav",
-        "bell_triangle45.wav", "bell_rectangle_45.wav",
+        "ring45deg.wav",
+        "90/ring45deg.wav",
+        "bell_take_45.wav",
+        "bell_16_khz.wav",
+        "bell_triangle45.wav",
+        "bell_rectangle_45.wav",
         # a sign, a fraction, another writing
-        "bell_doa-45.wav", "bell_-45deg.wav", "bell-45deg.wav", "bell_doa22.5.wav",
-        "bell_22.5deg.wav", "bell_doa4p5.wav", "bell_doa1000.wav", "45/bell_doa1000.wav",
-        "bell_doa_\uff14\uff15.wav", "bell_doa(45).wav",
+        "bell_doa-45.wav",
+        "bell_-45deg.wav",
+        "bell-45deg.wav",
+        "bell_doa22.5.wav",
+        "bell_22.5deg.wav",
+        "bell_doa4p5.wav",
+        "bell_doa1000.wav",
+        "45/bell_doa1000.wav",
+        "bell_doa_\uff14\uff15.wav",
+        "bell_doa(45).wav",
         # a noise or a class
-        "traffic_horn_doa90.wav", "noise/bell_doa90.wav",
+        "traffic_horn_doa90.wav",
+        "noise/bell_doa90.wav",
     ],
-)  # fmt: skip
+)
 def test_an_azimuth_or_a_class_in_doubt_is_never_guessed(path):
     assert described(path) is None
 
@@ -144,9 +160,14 @@ def test_sloclas_grouped_shares_no_recording_and_leave_azimuth_out_no_azimuth(se
         assert {c.label for c in clips if c.split == "test"} == set(range(10))
 
 
-@pytest.mark.parametrize("layout", ["{kind}{own}_doa{azimuth}_{take:03d}.wav",
-                                    "{azimuth:03d}/{kind}{own}_{take}x.wav",
-                                    "{kind}{own}/doa_{azimuth}/{take:04d}.wav"])  # fmt: skip
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "{kind}{own}_doa{azimuth}_{take:03d}.wav",
+        "{azimuth:03d}/{kind}{own}_{take}x.wav",
+        "{kind}{own}/doa_{azimuth}/{take:04d}.wav",
+    ],
+)
 def test_leave_sound_out_keeps_a_dry_sound_to_one_side_at_all_azimuths(tmp_path, layout):
     kinds = {"bottle": 1, "phone": 4, "particl": 2}
     for (kind, own), take in itertools.product(kinds.items(), range(10)):
@@ -235,11 +256,17 @@ def test_sloclas_does_not_take_numbered_takes_for_azimuths(tmp_path):
 def test_sloclas_takes_a_table_of_the_users(tmp_path, kind):
     four_channels(tmp_path / "sloclas" / "x" / "1.wav", 1.0)
     rows = [
-        {"file": "x/1.wav", "class": "phone", "azimuth_deg": 360, "start_s": 0.25, "end_s": 0.75,
-         "recording": "A"},
+        {
+            "file": "x/1.wav",
+            "class": "phone",
+            "azimuth_deg": 360,
+            "start_s": 0.25,
+            "end_s": 0.75,
+            "recording": "A",
+        },
         {"file": "x/1.wav", "class": "ring", "azimuth_deg": 7.5, "start_s": 0.75, "end_s": 1.5},
         {"file": "x/2.wav", "class": "ring", "azimuth_deg": 7.5, "start_s": "", "end_s": ""},
-    ]  # fmt: skip
+    ]
     layout = tmp_path / f"layout.{kind}"
     if kind == "csv":
         with layout.open("w", newline="") as file:
@@ -282,15 +309,19 @@ def test_sloclas_names_the_row_of_a_damaged_table(tmp_path, row, message):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("l.csv", b""), ("l.csv", b"file,class\n"), ("l.csv", b"a,b\n1,2\n"),
+        ("l.csv", b""),
+        ("l.csv", b"file,class\n"),
+        ("l.csv", b"a,b\n1,2\n"),
         ("l.csv", b"\xff\xfe"),
-        ("l.jsonl", b"[1]\n"), ("l.jsonl", b"null\n"), ("l.jsonl", b"{\n"),
+        ("l.jsonl", b"[1]\n"),
+        ("l.jsonl", b"null\n"),
+        ("l.jsonl", b"{\n"),
         ("l.jsonl", b'{"file": "a", "class": "bells", "azimuth_deg": 1' + b"0" * 400 + b"}\n"),
         ("l.jsonl", b'{"file": "\\ud800", "class": "bells", "azimuth_deg": 1}\n'),
         ("l.jsonl", b"[" * 100_000),
     ],
     ids=["empty", "header", "columns", "bytes", "list", "null", "json", "number", "name", "deep"],
-)  # fmt: skip
+)
 def test_sloclas_refuses_a_table_that_is_none(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=name):
@@ -314,9 +345,17 @@ def test_sloclas_excludes_an_unfit_file_with_its_reason(segments, damage, reason
     assert reason in bad[0].excluded
 
 
-@pytest.mark.parametrize("source", ["sloclas/cut.wav", "sloclas/nan.wav", "sloclas/mono.wav",
-                                    "sloclas/nan.wav#0.000000-0.005000", "../outside.wav",
-                                    "sloclas/ok.wav#0.005000-0.020000"])  # fmt: skip
+@pytest.mark.parametrize(
+    "source",
+    [
+        "sloclas/cut.wav",
+        "sloclas/nan.wav",
+        "sloclas/mono.wav",
+        "sloclas/nan.wav#0.000000-0.005000",
+        "../outside.wav",
+        "sloclas/ok.wav#0.005000-0.020000",
+    ],
+)
 def test_a_source_that_cannot_be_read_whole_is_a_data_error(tmp_path, source):
     raw = tmp_path / "raw"
     for name in ("cut", "ok"):

@@ -54,9 +54,11 @@ DOING_SOMETHING_ELSE = {
     "a format": CODE.replace(":.2f", ":.3f"),
     "a text": CODE.replace("-0.5", "'half'"),
     "a line less": CODE.replace("        if x is None:\n            return -0.5\n", ""),
-    "two lines swapped": CODE.replace("import math\nfrom typing import TYPE_CHECKING",
-                                      "from typing import TYPE_CHECKING\nimport math"),
-}  # fmt: skip
+    "two lines swapped": CODE.replace(
+        "import math\nfrom typing import TYPE_CHECKING",
+        "from typing import TYPE_CHECKING\nimport math",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
@@ -123,9 +125,12 @@ print(json.dumps(found))
 def really_imported(modules):
     """Import modules, each as if it were the first; returns what of ours each brings with it."""
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT, *modules], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", IMPORT, *modules],
+        capture_output=True,
+        text=True,
+        check=True,
         timeout=300,
-    )  # fmt: skip
+    )
     return {module: set(found) for module, found in json.loads(done.stdout).items()}
 
 
@@ -137,8 +142,9 @@ def test_all_that_python_imports_is_found():
     """Held against the interpreter; but for what is named as having no part in a number."""
     modules = [
         registry.module_name(kind, name)
-        for kind in ("model", "feature", "dataset") for name in registry.names(kind)
-    ]  # fmt: skip
+        for kind in ("model", "feature", "dataset")
+        for name in registry.names(kind)
+    ]
     modules += ["pipelines.training.loop", "pipelines.training.network", "pipelines.cache.build"]
     apart = source_code.APART | modules_of(code_of(*source_code.APART))
     for module, names in really_imported(modules).items():
@@ -179,7 +185,8 @@ def test_a_change_names_its_files():
 def package(folder):
     """Write a package like ours: relative imports, one for type checkers, one of a subpackage."""
     sources = {
-        "__init__.py": "", "models/__init__.py": "READY = True",
+        "__init__.py": "",
+        "models/__init__.py": "READY = True",
         "models/one.py": """
             from typing import TYPE_CHECKING
             from ..snn import lif
@@ -190,9 +197,14 @@ def package(folder):
                 import pipelines.late as late
                 return lif, late
         """,
-        "models/shared.py": "Head = 1", "snn/__init__.py": "", "snn/lif.py": "STEP = 1",
-        "late.py": "", "plan/__init__.py": "", "plan/plan.py": "Plan = 1", "other.py": "x = 1",
-    }  # fmt: skip
+        "models/shared.py": "Head = 1",
+        "snn/__init__.py": "",
+        "snn/lif.py": "STEP = 1",
+        "late.py": "",
+        "plan/__init__.py": "",
+        "plan/plan.py": "Plan = 1",
+        "other.py": "x = 1",
+    }
     for name, text in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(textwrap.dedent(text))
@@ -205,9 +217,13 @@ SAY = "import json, pipelines.plan.{0} as s; print(json.dumps(s.code_of('pipelin
 def said_by(place):
     """Ask the module for the code of a package that stands elsewhere."""
     return subprocess.run(
-        [sys.executable, "-c", SAY.format("source_code")], capture_output=True, text=True,
-        check=False, cwd="/", env={"PYTHONPATH": str(place)},
-    )  # fmt: skip
+        [sys.executable, "-c", SAY.format("source_code")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={"PYTHONPATH": str(place)},
+    )
 
 
 @pytest.fixture
@@ -223,9 +239,11 @@ def mine(tmp_path):
 def test_relative_and_late_imports_are_followed_and_those_for_type_checkers_not(mine):
     found = json.loads(said_by(mine).stdout)
     assert list(found) == [
-        "pipelines/models/__init__.py", "pipelines/models/one.py",
-        "pipelines/models/shared.py", "pipelines/snn/lif.py",
-    ]  # fmt: skip
+        "pipelines/models/__init__.py",
+        "pipelines/models/one.py",
+        "pipelines/models/shared.py",
+        "pipelines/snn/lif.py",
+    ]
 
 
 def test_a_package_in_a_zip_has_the_same_hashes(mine):

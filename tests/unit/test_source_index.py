@@ -70,9 +70,13 @@ def test_the_tree_hash_is_that_of_sha256sum(tmp_path, folder):
     (folder / "link").symlink_to("é")
     listing = "find . -type f | sed 's|^./||' | xargs -d '\\n' sha256sum | awk '{print $2, $1}'"
     found = subprocess.run(
-        f"{listing} | LC_ALL=C sort | sha256sum", shell=True, cwd=folder, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
+        f"{listing} | LC_ALL=C sort | sha256sum",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert tree_sha256(make_index(folder)) == found.stdout.split()[0]
     lines = sorted(f"{name} {ABC_SHA256}\n" for name in ("x", "y/z"))
     for name in ("x", "y/z"):

@@ -292,9 +292,15 @@ def test_the_feature_is_six_correlations_then_librosas_mel_bands_of_four_microph
     for clip, features in zip(waves, found[:, 6:], strict=True):
         for wave, bands in zip(clip, features, strict=True):
             power = librosa.feature.melspectrogram(
-                y=wave, sr=16_000, n_fft=1024, hop_length=512, n_mels=51, fmin=250, fmax=8000,
+                y=wave,
+                sr=16_000,
+                n_fft=1024,
+                hop_length=512,
+                n_mels=51,
+                fmin=250,
+                fmax=8000,
                 pad_mode="constant",
-            )  # fmt: skip
+            )
             np.testing.assert_allclose(
                 bands.numpy(), librosa.power_to_db(power, ref=1.0, top_db=80), atol=1e-3
             )
@@ -339,8 +345,9 @@ def test_frame_minmax_brings_each_part_of_a_frame_to_0_to_1_and_leaves_zeros():
     found = gcc_logmel.extract(waves, sample_rate=16_000, scale="frame-minmax").numpy()
     assert found.shape == plain.shape
     for clip, expected_clip in zip(found, plain, strict=True):
-        for frame, expected in zip(clip.transpose(2, 0, 1), expected_clip.transpose(2, 0, 1),
-                                   strict=True):  # fmt: skip
+        for frame, expected in zip(
+            clip.transpose(2, 0, 1), expected_clip.transpose(2, 0, 1), strict=True
+        ):
             for part in (np.s_[:6], np.s_[6:]):  # 306 correlations, 204 bands
                 x = expected[part].astype(np.float64)
                 span = x.max() - x.min()

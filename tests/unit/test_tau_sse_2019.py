@@ -50,8 +50,9 @@ def test_tau_has_200_recordings_without_overlap_50_in_each_fold(published):
 
 @pytest.mark.parametrize(
     # the challenge baseline's rotation: test 1, 2, 3, 4 with validation 2, 3, 4, 1
-    ("test", "validation"), [(1, 2), (2, 3), (3, 4), (4, 1)],
-)  # fmt: skip
+    ("test", "validation"),
+    [(1, 2), (2, 3), (3, 4), (4, 1)],
+)
 def test_tau_rotates_the_folds_as_the_challenge_did(published, test, validation):
     clips = tau_sse_2019.pairs(published, test_fold=test)
     found = by_split(clips, "group")
@@ -73,8 +74,10 @@ def test_tau_cuts_an_event_to_the_sample_and_turns_its_azimuth(tmp_path):
     for fold in (1, 2, 3, 4):
         name = f"split{fold}_ir0_ov1_7"
         four_channels(tmp_path / "mic_dev" / f"{name}.wav", 1.5, seed=fold)
-        tau_table(tmp_path / "metadata_dev" / f"{name}.csv",
-              ["laughter,1.0,1.334,-10,-10,2", "cough,0.366,0.9,40,170,1"])  # fmt: skip
+        tau_table(
+            tmp_path / "metadata_dev" / f"{name}.csv",
+            ["laughter,1.0,1.334,-10,-10,2", "cough,0.366,0.9,40,170,1"],
+        )
     cough, laughter = tau_sse_2019.pairs(tmp_path)[:2]
     assert (cough.label, cough.azimuth_deg, cough.group) == (8, 170, "split1_ir0_ov1_7")
     assert (laughter.label, laughter.azimuth_deg) == (10, 350)
@@ -140,9 +143,20 @@ def test_tau_moves_an_end_that_is_a_little_late_back_to_the_end_of_the_file(smal
         (b"{}\n" + b"x" * 200_000 + b"\n", r"csv:\d: "),
         (b"{}\n" + b"x" * (1 << 20), r"above 1048576 bytes"),
     ],
-    ids=["empty", "columns", "fields", "class", "order", "nan", "azimuth", "word", "bytes",
-         "field size", "huge"],
-)  # fmt: skip
+    ids=[
+        "empty",
+        "columns",
+        "fields",
+        "class",
+        "order",
+        "nan",
+        "azimuth",
+        "word",
+        "bytes",
+        "field size",
+        "huge",
+    ],
+)
 def test_tau_names_the_line_of_a_damaged_table(small, content, message):
     header = b"sound_event_recording,start_time,end_time,ele,azi,dist"
     path = small / "metadata_dev" / "split3_ir0_ov1_1.csv"
@@ -163,9 +177,16 @@ def test_tau_names_what_is_missing(small, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "name", ["split5_ir0_ov1_1", "split1_ir0_ov3_1", "split1_ir0_ov1_01", "split1_ir0_ov1_1 (1)",
-             "Split1_ir0_ov1_2", "split11_ir0_ov1_1"],
-)  # fmt: skip
+    "name",
+    [
+        "split5_ir0_ov1_1",
+        "split1_ir0_ov3_1",
+        "split1_ir0_ov1_01",
+        "split1_ir0_ov1_1 (1)",
+        "Split1_ir0_ov1_2",
+        "split11_ir0_ov1_1",
+    ],
+)
 @pytest.mark.parametrize("place", ["mic_dev/{}.wav", "metadata_dev/{}.csv"])
 def test_tau_does_not_guess_what_a_recording_of_another_name_is(small, name, place):
     (small / place.format(name)).touch()

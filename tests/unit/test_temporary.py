@@ -24,9 +24,13 @@ path = Path(sys.argv[1])
 
 def child(code: str, path: Path, more: Mapping[str, str] = {}) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", HEAD + code, str(path)], env={**os.environ, **more}, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", HEAD + code, str(path)],
+        env={**os.environ, **more},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def listed(folder: Path) -> list[str]:

@@ -235,11 +235,14 @@ def test_a_wrong_row_is_named(raw, row, reason):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "columns are None"), (b"a,b\n1,2\n", "its columns are"),
-     (b"\xff\xfe\x00", "cannot read"),
-     (",".join(urbansound8k.COLUMNS).encode(), "lists no slice")],
+    [
+        (b"", "columns are None"),
+        (b"a,b\n1,2\n", "its columns are"),
+        (b"\xff\xfe\x00", "cannot read"),
+        (",".join(urbansound8k.COLUMNS).encode(), "lists no slice"),
+    ],
     ids=["empty", "other columns", "not text", "no rows"],
-)  # fmt: skip
+)
 def test_metadata_that_is_none_is_one_line(raw, content, reason):
     (raw / urbansound8k.CSV).write_bytes(content)
     with pytest.raises(DataError, match=reason):
@@ -283,8 +286,9 @@ def test_what_makes_no_pair_is_excluded_with_its_reason(av):
     published.png(pictures / "siren" / "holiday.jpg")
     published.wav(sounds / "siren" / "holiday.wav")
     second = sorted((sounds / "drilling").iterdir())[1]
-    shutil.copy(pictures / "drilling" / f"{second.stem}.jpg",
-                pictures / "drilling" / f"{second.stem}.png")  # fmt: skip
+    shutil.copy(
+        pictures / "drilling" / f"{second.stem}.jpg", pictures / "drilling" / f"{second.stem}.png"
+    )
     dog = sorted((sounds / "dog_bark").iterdir())[0]
     for tree, end in ((sounds, "wav"), (pictures, "jpg")):
         shutil.move(
@@ -313,8 +317,9 @@ def test_a_class_folder_too_many_or_missing_is_one_line(av):
 
 def test_two_copies_or_none_are_one_line(av, tmp_path):
     raw = av[0]
-    shutil.copytree(raw / urbansound8k_av.FOLDER / "UrbanSound8K-AV",
-                    raw / urbansound8k_av.FOLDER / "copy")  # fmt: skip
+    shutil.copytree(
+        raw / urbansound8k_av.FOLDER / "UrbanSound8K-AV", raw / urbansound8k_av.FOLDER / "copy"
+    )
     with pytest.raises(DataError, match="several times"):
         urbansound8k_av.pairs(raw)
     (tmp_path / "empty" / urbansound8k_av.FOLDER).mkdir(parents=True)

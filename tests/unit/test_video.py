@@ -46,8 +46,13 @@ def film(
     return path
 
 
-FILMS = {"flv": ("flv1", None), "mp4": ("mpeg4", "aac"), "avi": ("mpeg4", "pcm_s16le"),
-         "mpg": ("mpeg1video", None), "mkv": ("mpeg4", "pcm_s16le")}  # fmt: skip
+FILMS = {
+    "flv": ("flv1", None),
+    "mp4": ("mpeg4", "aac"),
+    "avi": ("mpeg4", "pcm_s16le"),
+    "mpg": ("mpeg1video", None),
+    "mkv": ("mpeg4", "pcm_s16le"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +159,14 @@ def test_flipped_bytes_are_one_line_or_frames(films, kind, tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not a film", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n",
-     b"ffconcat version 1.0\nfile '/etc/passwd'\n"],
+    [
+        b"",
+        b"not a film",
+        b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n",
+        b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+    ],
     ids=["empty", "text", "playlist", "concat"],
-)  # fmt: skip
+)
 def test_what_is_no_film_is_one_line(tmp_path, content):
     path = tmp_path / "x.mp4"
     path.write_bytes(content)

@@ -53,21 +53,25 @@ def cut_by_the_specification(folder, at, *, wide=False):
         if wide:
             extra += struct.pack("<2H3QI", 1, 28, numbers[1], numbers[0], offset, disk)
             numbers, disk, offset = (0xFFFFFFFF,) * 2, 0xFFFF, 0xFFFFFFFF
-        directory += struct.pack(
-            "<4s6H3I5H2I", b"PK\1\2", 45, 45, 0, info.compress_type, 0, 33, info.CRC, *numbers,
+        numbers_and_sizes = [
+            45, 45, 0, info.compress_type, 0, 33, info.CRC, *numbers,
             len(name), len(extra), 0, disk, 0, 0, offset,
-        ) + name + extra  # fmt: skip
+        ]  # fmt: skip
+        directory += struct.pack("<4s6H3I5H2I", b"PK\1\2", *numbers_and_sizes) + name + extra
     disk, offset = place(begin)
     last, count, end = len(at), len(infos), b""
     if wide:
         end_disk, end_offset = place(begin + len(directory))
-        end = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, last, disk, count, count,
-                          len(directory), offset)  # fmt: skip
+        end = struct.pack(
+            "<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, last, disk, count, count, len(directory), offset
+        )
         end += struct.pack("<4sIQI", b"PK\6\7", end_disk, end_offset, last + 1)
         end += struct.pack("<4s4H2IH", b"PK\5\6", *[0xFFFF] * 4, *[0xFFFFFFFF] * 2, 3) + b"bye"
     else:
-        end = struct.pack("<4s4H2IH", b"PK\5\6", last, disk, count, count, len(directory), offset,
-                          3) + b"bye"  # fmt: skip
+        end = (
+            struct.pack("<4s4H2IH", b"PK\5\6", last, disk, count, count, len(directory), offset, 3)
+            + b"bye"
+        )
     content = b"PK\7\x08" + whole.read_bytes()[:begin] + directory + end
     whole.unlink()
     edges = [*starts, len(content)]
