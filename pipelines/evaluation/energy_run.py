@@ -1,4 +1,4 @@
-"""The theoretical energy of a trained run, on test clips: published as energy.json."""
+"""Compute the theoretical energy of a trained run on test clips, for energy.json."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def energy_of_run(
 ) -> dict[str, Any]:
     """Count a trained run's operations on test clips, evenly spread over the test set.
 
-    samples: how many clips, at most all. The densities are those clips'. Publishes energy.json.
+    samples: number of clips, at most the whole test set. Publishes energy.json.
     """
     opened = TrainedRun.open(recipe, plan, run, device)
     chosen = evenly(len(opened.split), samples)

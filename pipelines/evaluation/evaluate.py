@@ -19,7 +19,7 @@ from pipelines.training.infer import Predictions
 
 
 def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) -> dict[str, Any]:
-    """Evaluate a trained run on its test split; publishes eval.json and confusion.png."""
+    """Evaluate a trained run on its test split. Publishes eval.json and confusion.png."""
     opened = TrainedRun.open(recipe, plan, run, device)
     split, outcome = opened.split, opened.predict()
     result = {
@@ -32,28 +32,31 @@ def evaluate(recipe: Recipe, plan: DataPlan, run: Path, device: torch.device) ->
         "predictions": _by_clip(split.clips, outcome.predictions),
         "labels": _by_clip(split.clips, outcome.labels),
     }
+    # the picture first: eval.json marks the stage as done
     title = _title(recipe, result)
     write(draw_confusion(result["confusion"], opened.classes, title), run / "confusion.png")
     return run_files.publish(run / "eval.json", schemas.Evaluation, result)
 
 
-def directions(found: Predictions, clips: list[Any]) -> dict[str, Any]:
-    """Say what eval.json says about azimuths, in degrees; {} where the network gives none."""
-    if found.azimuth_deg is None:
+def directions(outcome: Predictions, clips: list[Any]) -> dict[str, Any]:
+    """Return the azimuths for eval.json, in degrees; {} where the network predicts none."""
+    if outcome.azimuth_deg is None:
         return {}
-    each = {clip.id: float(a) for clip, a in zip(clips, found.azimuth_deg, strict=True)}
-    if found.doa is None:
+    each = {clip.id: float(a) for clip, a in zip(clips, outcome.azimuth_deg, strict=True)}
+    if outcome.doa is None:  # the data set has no true azimuths
         return {"azimuths_deg": each}
     true = {clip.id: float(clip.azimuth_deg) for clip in clips}
-    return {"doa": doa_summary(found.doa), "azimuths_deg": each, "true_azimuths_deg": true}
+    return {"doa": doa_summary(outcome.doa), "azimuths_deg": each, "true_azimuths_deg": true}
 
 
 def doa_summary(errors: Errors) -> dict[str, Any]:
     """Return the errors as plain JSON, with shares of n for the two counts."""
     return {
-        "n": errors.n, "mae_deg": errors.mae_deg,
-        "below_2_5_deg": errors.below_2_5 / errors.n, "up_to_5_deg": errors.up_to_5 / errors.n,
-    }  # fmt: skip
+        "n": errors.n,
+        "mae_deg": errors.mae_deg,
+        "below_2_5_deg": errors.below_2_5 / errors.n,
+        "up_to_5_deg": errors.up_to_5 / errors.n,
+    }
 
 
 def _by_clip(clips: list[Any], values: NDArray[np.int64]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """The noise curve of event data: accuracy over the share of events lost or the rate of noise.
 
-The noise is put on the raw recordings of the test split, decoded once and kept in memory (13 bytes
-an event); the frames are made anew by the feature that made the cached ones. Seeded by (seed, clip,
-modality, kind, level), so each level stands alone.
+The noise is added to the raw recordings of the test split, which are decoded once and kept in
+memory (13 bytes an event). The feature of the cached frames then computes new frames. The generator
+is seeded by (seed, clip, modality, kind, level), so no level depends on another.
 """
 
 from functools import partial
@@ -44,12 +44,16 @@ TITLES = {"drop": "Events dropped from", "rate": "Noise events added to"}
 
 
 def event_noise_sweep(
-    recipe: Recipe, plan: DataPlan, run: Path, noise: EventNoise, device: torch.device,
+    recipe: Recipe,
+    plan: DataPlan,
+    run: Path,
+    noise: EventNoise,
+    device: torch.device,
     advance: Advance,
-) -> dict[str, Any]:  # fmt: skip
-    """Evaluate a trained run clean and at each level; publishes JSON, CSV and pictures.
+) -> dict[str, Any]:
+    """Evaluate a trained run clean and at each level. Publishes JSON, CSV and pictures.
 
-    Raises UsageError if no input with the noise is made of events.
+    Raises UsageError if none of the inputs that noise is asked for is made of events.
     """
     chosen = _noisy_inputs(plan, run, noise)
     opened = TrainedRun.open(recipe, plan, run, device)
@@ -64,15 +68,21 @@ def event_noise_sweep(
         advance("noise", done + 1, len(levels) + 1)
     result = {
         **opened.provenance(len(split)),
-        "noise": noise.model_dump(mode="json"), "unit": noise.unit, "noisy_inputs": chosen,
+        "noise": noise.model_dump(mode="json"),
+        "unit": noise.unit,
+        "noisy_inputs": chosen,
         "points": points,
-    }  # fmt: skip
+    }
     stem = run / noise_result(noise)
     first = next(iter(opened.batches([np.array([0])])))
     publish_examples(
-        stem, levels, lambda level: noisy(first, level=level), inputs, split.clips[0],
+        stem,
+        levels,
+        lambda level: noisy(first, level=level),
+        inputs,
+        split.clips[0],
         name=f"{noise.kind} {{:g}}".format,
-    )  # fmt: skip
+    )
     publish_table(stem, points)
     title = (
         f"{TITLES[noise.kind]} {' and '.join(chosen)}, {result['dataset']} test (n = {len(split)})"
@@ -84,40 +94,44 @@ def event_noise_sweep(
 
 
 class Recordings:
-    """The recordings of one split that a cache's rows were made from, in their order."""
+    """The recordings that the rows of a cache were computed from, in the order of the rows."""
 
     def __init__(self, plan: DataPlan, modality: str, rows: Rows, workers: int | None) -> None:
-        """Decode them.
+        """Decode the recordings.
 
-        Raises DataError for a source that is not what it was when the cache was built, or can no
+        Raises DataError for a source that has changed since the cache was built, or that can no
         longer be decoded.
         """
         cache = plan.caches[modality]
         self._feature = registry.load("feature", cache.made_from["feature"])
         self._arguments = extract_arguments(cache)
         self._reading = Reading(plan.manifest.name, plan.raw, self._feature.READS, 0.0, {})
-        self._known: list[Decoded] = []
+        self._recordings: list[Decoded] = []
         sources = decode_all(self._reading, rows.sources, worker_count(workers))
         for source, content in zip(sources, rows.content.tolist(), strict=True):
             if isinstance(source, Refused):
                 hint = f"avsnn download {plan.manifest.name}"
-                raise DataError(f"{source.name}: {source.reason}", hint)
-            # noise would be put on a recording whose clean frames are other ones
+                raise DataError(f"cannot decode {source.name}: {source.reason}", hint)
+            # else the noisy point and the clean one would be of different recordings
             if source.content != content:
                 raise DataError(
-                    f"{source.name}: has changed since {cache.folder.name} was made of it",
-                    "run the command again, or bring back the files",
+                    f"{source.name} has changed since {cache.folder.name} was built from it",
+                    "run the command again, or restore the file",
                 )
-            self._known.append(source)
+            self._recordings.append(source)
 
     def noisy_frames(
-        self, rows: list[int], noise: EventNoise, level: float, seeds: list[int],
+        self,
+        rows: list[int],
+        noise: EventNoise,
+        level: float,
+        seeds: list[int],
         device: torch.device,
-    ) -> Tensor:  # fmt: skip
-        """Return the feature of some rows with noise on them: (B, T, C, H, W). seeds: one a row."""
+    ) -> Tensor:
+        """Return the feature of some rows with noise: (B, T, C, H, W). seeds: one for each row."""
         noisy = (
-            self._known[row]._replace(
-                data=with_event_noise(self._known[row].data, noise.kind, level, seed)
+            self._recordings[row]._replace(
+                data=with_event_noise(self._recordings[row].data, noise.kind, level, seed)
             )
             for row, seed in zip(rows, seeds, strict=True)
         )
@@ -135,7 +149,7 @@ def _noisy_inputs(plan: DataPlan, run: Path, noise: EventNoise) -> list[str]:
     if not chosen:
         which = "" if noise.modality == "both" else f"{noise.modality} "
         raise UsageError(
-            f"{run.name} has no {which}input made of events: "
+            f"{run.name} has no {which}input that is made of events: "
             + ", ".join(f"{modality} is made of {kind}" for modality, kind in reads.items()),
             f"--modality {events[0]}" if events else "avsnn noise-eval RUN --snr 0:30:5",
         )
@@ -143,18 +157,24 @@ def _noisy_inputs(plan: DataPlan, run: Path, noise: EventNoise) -> list[str]:
 
 
 def _noisy(
-    batch: Batch, *, inputs: Inputs, split: Split, noise: EventNoise, level: float | None,
+    batch: Batch,
+    *,
+    inputs: Inputs,
+    split: Split,
+    noise: EventNoise,
+    level: float | None,
     recordings: dict[str, Recordings],
-) -> Prepared:  # fmt: skip
-    """Prepare a batch with frames of the noisy recordings at one level; None is the clean point."""
+) -> Prepared:
+    """Prepare a batch with the frames of noisy recordings at one level; None is clean."""
     if level is None:
         return inputs.for_evaluation(batch)
     clips = [split.clips[number].id for number in batch.numbers.tolist()]
-    for modality, known in recordings.items():
+    for modality, clean in recordings.items():
         rows = split.rows[modality][batch.numbers.cpu().numpy()].tolist()
         seeds = [event_noise_seed(noise.seed, clip, modality, noise.kind, level) for clip in clips]
-        frames = known.noisy_frames(rows, noise, level, seeds, inputs.device)
+        frames = clean.noisy_frames(rows, noise, level, seeds, inputs.device)
         cached = batch.audio if modality == "audio" else batch.visual
         assert cached is not None
+        # rounded as the cache rounds, so that nothing but the noise differs from the clean point
         batch = batch._replace(**{modality: frames.to(cached.dtype)})
     return inputs.for_evaluation(batch)

@@ -1,4 +1,4 @@
-"""The folder of an export: whether it may be written to, and what it holds already. No torch."""
+"""Check the folder of an export: may it be written to, what does it hold? Imports no torch."""
 
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,20 @@ FILES = {"model.json", "weights.safetensors", "network.nir"}
 
 
 def kept(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
-    """Return what a folder's whole export of this run says, None if it is to be written.
+    """Return model.json of a whole export of this run, None if the folder is to be written.
 
-    Raises UsageError for what must not be replaced: another run's export without `replace`, and
-    ever what is no export.
+    Raises UsageError for what must not be replaced: another run's export without `replace`, and in
+    any case a folder with other files.
     """
     if folder != run.absolute() / "export" and is_kept_by_a_stage(folder, store.home()):
-        raise UsageError(f"{folder} is in a folder that avsnn keeps itself", "choose another")
+        raise UsageError(
+            f"{folder} is in a folder that avsnn keeps itself", "choose another --output"
+        )
     if not folder.exists():
         return None
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", "choose another --output")
+    # the files of others are never deleted, not even with --force
     names = {path.name for path in folder.iterdir()}
     if others := sorted(names - FILES):
         raise UsageError(f"{folder} holds {others[0]!r}, of no export", "choose another --output")
@@ -30,12 +33,13 @@ def kept(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
         return None
     trained = run_files.read(run / "trained.json", schemas.Trained)
     try:
-        said = store.read_json(folder / "model.json")
-        is_ours = said["weights_sha256"] == trained["sha256"]
-        whole = store.sha256(folder / "weights.safetensors") == said["weights"]["sha256"]
-        if is_ours and whole and said["format_version"] == 1 and "check" in said:
-            return dict(said)
-    except (DataError, OSError, LookupError, TypeError):
+        content = store.read_json(folder / "model.json")
+        is_ours = content["weights_sha256"] == trained["sha256"]
+        whole = store.sha256(folder / "weights.safetensors") == content["weights"]["sha256"]
+        # a writer that was killed may have left a part: it is written again
+        if is_ours and whole and content["format_version"] == 1 and "check" in content:
+            return dict(content)
+    except (DataError, OSError, LookupError, TypeError):  # a damaged or hostile model.json
         is_ours = False
     if is_ours or folder == run.absolute() / "export":
         return None

@@ -1,7 +1,7 @@
-"""NIR, the neuromorphic intermediate representation: what it can carry of a network; writing it.
+"""Write NIR, the neuromorphic intermediate representation, or list what it cannot carry.
 
 spikingjelly's exporter knows the modules listed here and, between them, only addition; it follows
-one input. Attention, pooling by maximum and means over time have no node in it.
+one input. It has no node for attention, pooling by maximum, or means over time.
 """
 
 import io
@@ -18,25 +18,36 @@ from pipelines.disk import room
 from pipelines.errors import MachineError, UsageError
 from pipelines.snn.fold import Folded
 
-# exactly these classes: the exporter looks a module's own class up
+# these classes and no subclasses: the exporter looks up the exact class of a module
 CARRIED = (
-    nn.Linear, layer.Linear, nn.Conv1d, layer.Conv1d, nn.Conv2d, layer.Conv2d,
-    nn.AvgPool2d, layer.AvgPool2d, nn.Flatten, layer.Flatten,
-    neuron.IFNode, neuron.LIFNode, neuron.ParametricLIFNode, neuron.CUBALIFNode,
-)  # fmt: skip
-# what has no share in an answer
+    nn.Linear,
+    layer.Linear,
+    nn.Conv1d,
+    layer.Conv1d,
+    nn.Conv2d,
+    layer.Conv2d,
+    nn.AvgPool2d,
+    layer.AvgPool2d,
+    nn.Flatten,
+    layer.Flatten,
+    neuron.IFNode,
+    neuron.LIFNode,
+    neuron.ParametricLIFNode,
+    neuron.CUBALIFNode,
+)
+# what has no effect on the output
 NO_PART = (Folded, surrogate.SurrogateFunctionBase, nn.ModuleList, nn.Sequential)
 ADDITION = ("add", "__add__", "__radd__")
 SHOWN = 4
 
 
 class _Operations(TorchFunctionMode):
-    """Notes which functions of torch each module calls itself, and not through its children."""
+    """Records which functions of torch each module calls itself, not through its children."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inside: list[str] = []
-        self.found: dict[str, set[str]] = {}
+        self.calls: dict[str, set[str]] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
@@ -44,14 +55,14 @@ class _Operations(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         name = (resolve_name(func) or func.__name__).rpartition(".")[2]
         if self.inside and isinstance(result, Tensor) and name not in ADDITION:
-            self.found.setdefault(self.inside[-1], set()).add(name)
+            self.calls.setdefault(self.inside[-1], set()).add(name)
         return result
 
 
 def not_carried(network: nn.Module, inputs: dict[str, Tensor]) -> list[dict[str, str]]:
-    """Name what NIR cannot carry: rows of module, type and why, in the network's order.
+    """Return what NIR cannot carry: rows of module, type and reason, in the network's order.
 
-    inputs: any inputs of the network; it is run on them once, to see what its blocks compute.
+    inputs: any inputs of the network, which is run on them once to record its operations.
     """
     rows = []
     if len(inputs) != 1:
@@ -61,6 +72,7 @@ def not_carried(network: nn.Module, inputs: dict[str, Tensor]) -> list[dict[str,
     for name, module in network.named_modules():
         if type(module) in CARRIED or isinstance(module, NO_PART):
             continue
+        # a block is named only for what it computes itself: its children have their own rows
         if all(isinstance(child, NO_PART) for child in module.children()):
             why = "no NIR node in spikingjelly's exporter"
         elif name in operations:
@@ -72,7 +84,7 @@ def not_carried(network: nn.Module, inputs: dict[str, Tensor]) -> list[dict[str,
 
 
 def refusal(name: str, rows: list[dict[str, str]]) -> UsageError:
-    """Return the error that says, in a line, what of a network NIR cannot carry."""
+    """Return the error that names, in one line, the modules that NIR cannot carry."""
     kinds: dict[str, dict[str, None]] = {}
     for row in rows:
         kinds.setdefault(row["type"], {})[row["module"] or "the network"] = None
@@ -88,7 +100,7 @@ def write_nir(network: nn.Module, example: Tensor, path: Path) -> None:
     """Write a network as NIR with spikingjelly's exporter, its neurons' step taken as 0.1 ms.
 
     example: an input, (B, ...), or (T, B, ...) for neurons in multi-step mode. Raises MachineError
-    where the packages are not there, UsageError where the exporter refuses.
+    if a package is missing, UsageError if the exporter refuses the network.
     """
     try:
         import nir
@@ -100,9 +112,9 @@ def write_nir(network: nn.Module, example: Tensor, path: Path) -> None:
     try:
         graph = nir_exchange.export_to_nir(network, example)
     except (NotImplementedError, ValueError, KeyError, torch.fx.proxy.TraceError) as error:
-        said = str(error).splitlines() or [type(error).__name__]
-        raise UsageError(f"spikingjelly's NIR exporter refuses the network: {said[0]}") from error
-    # to memory first: HDF5 does not survive a disk that is full
+        reason = str(error).splitlines() or [type(error).__name__]
+        raise UsageError(f"spikingjelly's NIR exporter refuses the network: {reason[0]}") from error
+    # to memory first: HDF5 may crash the process when the disk is full
     written = io.BytesIO()
     nir.write(written, graph)
     room.write(path, written.getbuffer())
@@ -114,6 +126,7 @@ def _operations(network: nn.Module, inputs: dict[str, Tensor]) -> dict[str, set[
     for name, module in network.named_modules():
         hooks += [
             module.register_forward_pre_hook(lambda *_, name=name: mode.inside.append(name)),
+            # a hook that returns something replaces the output: hence `and None`
             module.register_forward_hook(lambda *_: mode.inside.pop() and None, always_call=True),
         ]
     try:
@@ -122,7 +135,7 @@ def _operations(network: nn.Module, inputs: dict[str, Tensor]) -> dict[str, set[
     finally:
         for hook in hooks:
             hook.remove()
-    return mode.found
+    return mode.calls
 
 
 def _kind(module: nn.Module) -> str:

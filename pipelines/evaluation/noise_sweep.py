@@ -1,7 +1,8 @@
 """The noise curve: accuracy on the test set over signal-to-noise ratio (S-CMRL Eq. 19, Fig. 6).
 
-White Gaussian noise goes onto the input: the waveform before the feature, the image before it is
-normalised. Its generator is seeded by (seed, clip, modality, ratio), so each level stands alone.
+White Gaussian noise is added to the input: to the waveform before the feature, to the image before
+it is normalised. The generator is seeded by (seed, clip, modality, ratio), so no level depends on
+another.
 """
 
 import csv
@@ -40,26 +41,33 @@ Prepared = tuple[Tensor | None, Tensor | None]  # audio, visual
 
 
 def noise_sweep(
-    recipe: Recipe, plan: DataPlan, run: Path, noise: Noise, device: torch.device,
-    advance: Advance,
-) -> dict[str, Any]:  # fmt: skip
-    """Evaluate a trained run clean and at each ratio; publishes JSON, CSV and pictures."""
+    recipe: Recipe, plan: DataPlan, run: Path, noise: Noise, device: torch.device, advance: Advance
+) -> dict[str, Any]:
+    """Evaluate a trained run clean and at each ratio. Publishes JSON, CSV and pictures.
+
+    Raises UsageError if the run has no input of the modality that noise is asked for.
+    """
     opened = TrainedRun.open(recipe, plan, run, device)
     split, inputs = opened.split, opened.inputs
     on_audio = noise.modality != "visual" and "audio" in split.caches
     on_visual = noise.modality != "audio" and "visual" in split.caches
     if not (on_audio or on_visual):
         raise UsageError(
-            f"{run.name} has no {noise.modality} input to put noise on",
+            f"{run.name} has no {noise.modality} input to add noise to",
             f"--modality {next(iter(split.caches))}",
         )
     waveforms = inputs.waveforms(split.caches["audio"]) if on_audio else None
+    # the clean point first: the others are read against it
     points = []
     levels = noise.snr_db.levels()
     noisy = partial(
-        _noisy, inputs=inputs, clips=split.clips, noise=noise, waveforms=waveforms,
+        _noisy,
+        inputs=inputs,
+        clips=split.clips,
+        noise=noise,
+        waveforms=waveforms,
         on_visual=on_visual,
-    )  # fmt: skip
+    )
     for done, snr_db in enumerate([None, *levels]):
         prepare = partial(noisy, snr_db=snr_db)
         points.append({"snr_db": snr_db, **scored(opened.predict(prepare))})
@@ -77,7 +85,7 @@ def noise_sweep(
 
 
 def scored(predictions: Predictions) -> dict[str, Any]:
-    """Return what a point of a sweep says: accuracy, its 95 % Wilson interval, azimuth errors."""
+    """Return a point of a sweep: accuracy, its 95 % Wilson interval, azimuth errors."""
     n = len(predictions.labels)
     correct = int((predictions.labels == predictions.predictions).sum())
     low, high = wilson_interval(correct, n)
@@ -89,12 +97,16 @@ def scored(predictions: Predictions) -> dict[str, Any]:
 
 
 def publish_examples(
-    stem: Path, levels: list[float], prepare: Callable[[float | None], Prepared],
-    inputs: Inputs, clip: Clip, name: Callable[[float], str] = "{:g} dB".format,
-) -> None:  # fmt: skip
-    """Draw what the network gets of one clip, clean and at some of the levels.
+    stem: Path,
+    levels: list[float],
+    prepare: Callable[[float | None], Prepared],
+    inputs: Inputs,
+    clip: Clip,
+    name: Callable[[float], str] = "{:g} dB".format,
+) -> None:
+    """Draw the inputs of one clip, clean and at some of the levels.
 
-    prepare: a batch with that clip first, at a level. name: of a level, in a few signs.
+    prepare: returns a batch with that clip first, at a level. name: formats a level in few signs.
     """
     chosen = [*(levels[i] for i in evenly(len(levels), MOST_LEVELS)), None]
     rows: Rows = {}
@@ -110,26 +122,37 @@ def publish_examples(
 
 
 def _noisy(
-    batch: Batch, *, inputs: Inputs, clips: list[Clip], snr_db: float | None, noise: Noise,
-    waveforms: Tensor | None, on_visual: bool,
-) -> Prepared:  # fmt: skip
-    """Prepare a batch with noise at one ratio; None is the clean point."""
+    batch: Batch,
+    *,
+    inputs: Inputs,
+    clips: list[Clip],
+    snr_db: float | None,
+    noise: Noise,
+    waveforms: Tensor | None,
+    on_visual: bool,
+) -> Prepared:
+    """Prepare a batch with noise at one ratio; None is clean."""
     if snr_db is None:
         return inputs.for_evaluation(batch)
     names = [clips[number].id for number in batch.numbers.tolist()]
 
-    def dirty(x: Tensor, modality: str) -> Tensor:
+    def with_noise(x: Tensor, modality: str) -> Tensor:
         return add_noise(x, snr_db, noise_keys(noise.seed, names, modality, snr_db), noise.power)
 
     if waveforms is not None:
+        # not on the cached feature: the ratio of Eq. 19 is that of the waveform
         assert batch.audio_rows is not None
         clean = waveforms[batch.audio_rows]
-        batch = batch._replace(audio=inputs.extract_noisy(clean, partial(dirty, modality="audio")))
-    return inputs.for_evaluation(batch, partial(dirty, modality="visual") if on_visual else None)
+        batch = batch._replace(
+            audio=inputs.extract_noisy(clean, partial(with_noise, modality="audio"))
+        )
+    return inputs.for_evaluation(
+        batch, partial(with_noise, modality="visual") if on_visual else None
+    )
 
 
 def curve(result: dict[str, Any], label: str, classes: int, level: str = "snr_db") -> NoiseCurve:
-    """Turn a sweep's result into a curve with Wilson bands for the plot. level: its name there."""
+    """Return the curve of a sweep with its Wilson bands. level: the key of the level in a point."""
     clean, *noisy = result["points"]
     return NoiseCurve(
         label=label,
@@ -143,7 +166,7 @@ def curve(result: dict[str, Any], label: str, classes: int, level: str = "snr_db
 
 
 def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
-    """Write a sweep's points as CSV, a row a level."""
+    """Write the points of a sweep as CSV, one row for each level."""
     table = io.StringIO()
     writer = csv.DictWriter(table, fieldnames=list(points[0]))
     writer.writeheader()
@@ -153,6 +176,7 @@ def publish_table(stem: Path, points: list[dict[str, Any]]) -> None:
 
 def _publish(stem: Path, result: dict[str, Any], recipe: Recipe, classes: int) -> dict[str, Any]:
     """Write a sweep's table, picture and JSON; returns the content as a hit reads it."""
+    # the JSON last: a stage is done when it is there
     publish_table(stem, result["points"])
     inputs = " and ".join(result["noisy_inputs"])
     title = f"White noise on {inputs}, {result['dataset']} test (n = {result['n']})"

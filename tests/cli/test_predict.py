@@ -60,7 +60,7 @@ def test_a_video_is_both(avsnn, home, trained):  # noqa: ARG001
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "no file is given"),
+        ((), 2, "no file to classify"),
         (("--audio", "nothing.wav"), 4, "nothing.wav"),
         (("--image", "{run}/recipe.yaml"), 4, "recipe.yaml"),
         (("nothing", "--audio", "a.wav"), 4, "no run"),
