@@ -2,8 +2,9 @@
 
     python benchmarks/accuracy.py [--seeds 3] [--device cpu]
 
-Runs are ordinary runs under $AVSNN_HOME: what is there is not done again. Validation selects the
-epoch; the test set is looked at once. sd is over seeds (of weights, order and augmentation).
+Runs are ordinary runs under $AVSNN_HOME: what is finished there is not run again. Validation
+selects the epoch; the test set is evaluated once. sd is over seeds (of weights, order and
+augmentation).
 """
 
 import argparse
@@ -32,16 +33,22 @@ def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
     recipe = recipes.load(recipes.find(system), settings)
     report = Reporter()
     run = train_stage.train(recipe, report)
+    # read before evaluation: the time of training alone
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     seconds = sum(epoch["seconds"] for epoch in epochs)
     result = result_stages.evaluate(recipe, run, report)
     noise = result_stages.noise_eval(recipe, run, recipe.noise, report)
     return {
-        "system": system, "seed": seed, "accuracy": result["accuracy"], "n": result["n"],
-        "sources": result["sources"], "protocol": result["protocol"],
-        "selection": result["selection"], "training_s": round(seconds),
+        "system": system,
+        "seed": seed,
+        "accuracy": result["accuracy"],
+        "n": result["n"],
+        "sources": result["sources"],
+        "protocol": result["protocol"],
+        "selection": result["selection"],
+        "training_s": round(seconds),
         "noise": {str(p["snr_db"]): p["accuracy"] for p in noise["points"]},
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Where GCC-PHAT's own peaks point, without a network: the baseline of a table of localisers."""
+"""Measure GCC-PHAT's own peaks, without a network: the baseline of the table of localisers."""
 
 from typing import Any
 
@@ -25,10 +25,11 @@ MAX_LAG = 8  # 0.5 ms: sound takes 0.19 ms across the array
 
 
 def measure_peaks(name: str) -> list[dict[str, Any]]:
-    """Locate a recipe's test clips, clean and with the very noise that its noise curve has.
+    """Locate a recipe's test clips, clean and with the noise of its noise curve.
 
-    Two ways: least squares over the highest lag of each pair of the time-averaged transform, and
-    the steered response power (SRP-PHAT) every degree. Returns a row for each way and ratio.
+    There are two ways: least squares over the highest lag of each pair of the time-averaged
+    transform, and the steered response power (SRP-PHAT) every degree. Returns a row for each way
+    and ratio.
     """
     recipe = recipes.load(recipes.find(name))
     plan = plan_data(recipe)
@@ -39,16 +40,17 @@ def measure_peaks(name: str) -> list[dict[str, Any]]:
     truth = torch.tensor([clip.azimuth_deg for clip in split.clips])
     names = [clip.id for clip in split.clips]
     positions = circle(array_sim.MICROPHONES, RADIUS_M, array_sim.FIRST_DEG)
-    found = []
+    measured = []
     for snr_db in (None, *recipe.noise.snr_db.levels()):
-        heard = waveforms[rows]
+        clips = waveforms[rows]
         if snr_db is not None:
+            # the keys of the noise curve: network and baseline get the same samples
             keys = noise_keys(recipe.noise.seed, names, "audio", snr_db)
-            heard = add_noise(heard, snr_db, keys, recipe.noise.power)
+            clips = add_noise(clips, snr_db, keys, recipe.noise.power)
         for way, locate in (("peaks", _from_peaks), ("srp", _from_power)):
-            azimuths = torch.from_numpy(locate(heard, positions))
-            found.append({"way": way, "snr_db": snr_db, **doa_summary(errors(azimuths, truth))})
-    return found
+            azimuths = torch.from_numpy(locate(clips, positions))
+            measured.append({"way": way, "snr_db": snr_db, **doa_summary(errors(azimuths, truth))})
+    return measured
 
 
 def _from_peaks(waveforms: torch.Tensor, positions: Array) -> Array:
@@ -58,6 +60,6 @@ def _from_peaks(waveforms: torch.Tensor, positions: Array) -> Array:
 
 
 def _from_power(waveforms: torch.Tensor, positions: Array) -> Array:
-    looked = np.arange(360.0)
-    power = [srp_phat(clip.numpy(), array_sim.RATE_HZ, positions, looked) for clip in waveforms]
-    return looked[np.argmax(power, -1)]
+    azimuths = np.arange(360.0)
+    power = [srp_phat(clip.numpy(), array_sim.RATE_HZ, positions, azimuths) for clip in waveforms]
+    return azimuths[np.argmax(power, -1)]

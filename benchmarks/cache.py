@@ -1,4 +1,4 @@
-"""Reads of a feature cache: rows a second, one by one in random order and all at once."""
+"""Measure reads of a feature cache: rows a second, in random batches and all at once."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ ROWS, SHAPE = 2000, (3, 128, 128)
 
 
 def measure_cache(device: torch.device, rounds: int) -> dict[str, Any]:  # noqa: ARG001
-    """128 x 128 RGB levels, page cache warm, with the CRC check that every read pays for."""
+    """Read 128 x 128 RGB rows from a warm page cache, with the CRC check of every read."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (ROWS, *SHAPE), dtype=np.uint8)
     order = random.permutation(ROWS)
@@ -35,8 +35,11 @@ def measure_cache(device: torch.device, rounds: int) -> dict[str, Any]:  # noqa:
 
         times = interleaved(
             {"array_in_memory": memory, "random_batches_of_32": in_batches, "all": rows.all},
-            rounds, "array_in_memory",
-        )  # fmt: skip
+            rounds,
+            "array_in_memory",
+        )
         rows.close()
-    return {name: {"rows_per_s": round(ROWS / entry["seconds"]), **entry}
-            for name, entry in times.items()}  # fmt: skip
+    return {
+        name: {"rows_per_s": round(ROWS / entry["seconds"]), **entry}
+        for name, entry in times.items()
+    }

@@ -1,4 +1,4 @@
-"""Time variants in turn, round by round."""
+"""Time several variants in turn, round by round."""
 
 import statistics
 import time
@@ -13,6 +13,7 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in variants}
     for run in variants.values():
         run()  # the first call pays for allocation and autotuning
+    # a change in the speed of the machine meets all variants of a round
     for _ in range(rounds):
         for name, run in variants.items():
             began = time.perf_counter()
@@ -23,10 +24,9 @@ def interleaved(
             "seconds": round(statistics.median(taken), 5),
             "seconds_min_max": [round(min(taken), 5), round(max(taken), 5)],
             f"ratio_to_{reference}": round(
-                statistics.median(
-                    a / b for a, b in zip(taken, times[reference], strict=True)
-                ), 3,
+                statistics.median(a / b for a, b in zip(taken, times[reference], strict=True)),
+                3,
             ),
         }
         for name, taken in times.items()
-    }  # fmt: skip
+    }

@@ -30,7 +30,7 @@ def main() -> None:
                 low=[max(0.0, m - s) for m, s in zip(mean, sd, strict=True)],
                 high=[min(1.0, m + s) for m, s in zip(mean, sd, strict=True)],
                 clean=table["None"]["mean"],
-                chance=0.1,
+                chance=0.1,  # ten digits
             )
         )
     seeds = len({run["seed"] for run in record["runs"]})

@@ -1,4 +1,4 @@
-"""The chain decode, resample, feature, HDF5, whole and step by step, against a librosa loop."""
+"""Measure decode, resample, feature and HDF5, together and each alone, against a librosa loop."""
 
 import os
 import tempfile
@@ -21,11 +21,11 @@ from pipelines.features import stft
 from pipelines.signal.resample import resample
 
 CLIPS, SECONDS, RATE_IN, RATE = 400, 4, 44100, 22050
-FOLDER = "fsdd/recordings"  # the reader of spoken-digits-av takes any sound file
+FOLDER = "fsdd/recordings"  # the reader of spoken-digits-av accepts any sound file
 
 
 def measure_prepare(device: torch.device, rounds: int) -> dict[str, Any]:
-    """Run 400 clips of 4 s, 44.1 kHz, stereo, 16 bit, through to a cache of STFTs at 22.05 kHz."""
+    """Build a cache of STFTs at 22.05 kHz from 400 clips of 4 s, 44.1 kHz, stereo, 16 bit."""
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         raw = Path(name)
@@ -54,13 +54,12 @@ def measure_prepare(device: torch.device, rounds: int) -> dict[str, Any]:
 
 def _chain(raw: Path, sources: list[str], device: torch.device, workers: int) -> None:
     reading = Reading("spoken-digits-av", raw, "waveform", SECONDS, {})
-    found = batches(
-        decode_all(reading, sources, workers), reading,
-        sample_rate=RATE, refused={}, device=device,
-    )  # fmt: skip
+    groups = batches(
+        decode_all(reading, sources, workers), reading, sample_rate=RATE, refused={}, device=device
+    )
     blocks = (
         Block(names, stft.extract(data).half().cpu().numpy(), content, look)
-        for names, data, content, look in found
+        for names, data, content, look in groups
     )
     write(raw / "cache.h5", CLIPS, (1, 128, 128), np.dtype("f2"), blocks, {})
 
@@ -75,7 +74,7 @@ def _librosa(raw: Path, sources: list[str]) -> None:
 
 
 def _parts(raw: Path, sources: list[str], device: torch.device) -> dict[str, Callable[[], object]]:
-    """Each step of the chain on its own, with its input ready."""
+    """Return each step of the chain on its own, with its input ready."""
     reading = Reading("spoken-digits-av", raw, "waveform", SECONDS, {})
     waveforms = torch.randn(64, SECONDS * RATE_IN).mul_(0.1).to(device)
     halved = waveforms[:, ::2].contiguous()
@@ -87,6 +86,7 @@ def _parts(raw: Path, sources: list[str], device: torch.device) -> dict[str, Cal
         def run() -> None:
             for _ in range(turns):
                 step()
+            # kernels run on after the call returns
             if device.type == "cuda":
                 torch.cuda.synchronize()
 

@@ -35,48 +35,51 @@ WAYS = {"peaks": "highest lag of each pair, least squares", "srp": "SRP-PHAT, ev
 Row = dict[str, Any]
 
 
-def percent(found: Row | None) -> str:
-    """Write a mean ± sd of shares in percent."""
-    if found is None:
+def percent(share: Row | None) -> str:
+    """Return the mean ± sd of a share in percent; nothing for None."""
+    if share is None:
         return ""
-    sd = "" if found["sd"] is None else f" ± {100 * found['sd']:.2f}"
-    return f"{100 * found['mean']:.2f}{sd}"
+    sd = "" if share["sd"] is None else f" ± {100 * share['sd']:.2f}"
+    return f"{100 * share['mean']:.2f}{sd}"
 
 
 def cells(row: Row, name: str) -> dict[str, str]:
-    """Lay one system out: accuracy clean and under noise, and p."""
+    """Return the cells of one system: accuracy clean and under noise, and p."""
     noise = row["noise"]
     p = "best" if row["mcnemar_p"] is None else f"{row['mcnemar_p']:.2g}"
-    found = {"system": name, "clean": percent({"mean": row["accuracy"], "sd": row["sd"]})}
+    line = {"system": name, "clean": percent({"mean": row["accuracy"], "sd": row["sd"]})}
     for level in SHOWN_DB:
-        found[f"{level} dB"] = percent(noise.get(f"{level} dB") or noise.get(f"audio {level} dB"))
-    found["p against best"] = p
-    return found
+        line[f"{level} dB"] = percent(noise.get(f"{level} dB") or noise.get(f"audio {level} dB"))
+    line["p against best"] = p
+    return line
 
 
 def grid(rows: list[dict[str, str]]) -> list[str]:
-    """Write rows of one table in Markdown."""
+    """Return the lines of a table in Markdown."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def azimuths(rows: list[Row]) -> list[dict[str, str]]:
-    """Lay the azimuth's errors out, one line a system and ratio."""
-    found = []
+    """Return the errors of azimuths, one line for each system and ratio."""
+    lines = []
     for row, name in zip(rows, short_names(rows), strict=True):
         for level, errors in (("clean", row["doa"]), *row["noise_doa"].items()):
             mae = errors["mae_deg"]
-            found.append({
-                "system": name, "SNR": level.removeprefix("audio "),
-                "MAE °": f"{mae['mean']:.2f}" + (f" ± {mae['sd']:.2f}" if mae["sd"] else ""),
-                "< 2.5° %": percent(errors["below_2_5_deg"]),
-                "≤ 5° %": percent(errors["up_to_5_deg"]),
-            })  # fmt: skip
-    return found
+            lines.append(
+                {
+                    "system": name,
+                    "SNR": level.removeprefix("audio "),
+                    "MAE °": f"{mae['mean']:.2f}" + (f" ± {mae['sd']:.2f}" if mae["sd"] else ""),
+                    "< 2.5° %": percent(errors["below_2_5_deg"]),
+                    "≤ 5° %": percent(errors["up_to_5_deg"]),
+                }
+            )
+    return lines
 
 
 def peak_cells(row: Row) -> dict[str, str]:
-    """Lay out what one way of using GCC-PHAT gives at one ratio."""
+    """Return the cells of one way of using GCC-PHAT at one ratio."""
     return {
         "way": WAYS[row["way"]],
         "SNR": "clean" if row["snr_db"] is None else f"{row['snr_db']:g} dB",
@@ -87,15 +90,18 @@ def peak_cells(row: Row) -> dict[str, str]:
 
 
 def section(record: Row) -> list[str]:
-    """Write what one file holds: its sweeps as tables, a picture, how it was made."""
+    """Return the lines of one file: its sweeps as tables, a picture, date and machine."""
     name = record["table"]
     lines = [f"## {TITLES[name]}", ""]
     for sweep in record["sweeps"]:
         rows = sweep["rows"]
         part = sweep["part"]
-        lines += [f"**{PARTS[part]}**", "", *grid([
-            cells(row, short) for row, short in zip(rows, short_names(rows), strict=True)
-        ]), ""]  # fmt: skip
+        lines += [
+            f"**{PARTS[part]}**",
+            "",
+            *grid([cells(row, short) for row, short in zip(rows, short_names(rows), strict=True)]),
+            "",
+        ]
         first = rows[0]
         lines += [
             f"{first['dataset']}, protocol `{first['protocol']}`, test n = {first['n']}, epoch by "
@@ -112,13 +118,16 @@ def section(record: Row) -> list[str]:
         lines += [f"**GCC-PHAT without a network**, the first table's {n} clips, same noise", ""]
         lines += [*grid([peak_cells(row) for row in record["gcc_phat_peak"]]), ""]
     machine = record["machine"]
-    lines += [f"{record['date']}, {machine['cores']} cores, {machine['processor']}, torch "
-              f"{record['versions']['torch']}.", ""]  # fmt: skip
+    lines += [
+        f"{record['date']}, {machine['cores']} cores, {machine['processor']}, torch "
+        f"{record['versions']['torch']}.",
+        "",
+    ]
     return lines
 
 
 def has_picture(record: Row, part: str) -> bool:
-    """Say whether a part of a table has noise curves to draw: not of localisers."""
+    """Return whether the noise curves of a part are drawn: of systems that are no localisers."""
     return part == "systems" and record["table"] != "array"
 
 
@@ -132,31 +141,33 @@ def draw(record: Row) -> None:
 
 
 def records() -> list[Row]:
-    """Read what the tables hold that have been made."""
-    found = [RESULTS / f"table-{name}.json" for name in TITLES]
-    return [json.loads(path.read_text("utf-8")) for path in found if path.exists()]
+    """Read the tables that have been measured."""
+    paths = [RESULTS / f"table-{name}.json" for name in TITLES]
+    return [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
 
 
 def page(before: str) -> str:
-    """Write the page anew below its mark."""
+    """Return the page with all below its mark written anew."""
     lines = [line for record in records() for line in section(record)]
     return "\n".join([before.partition(MARK)[0] + MARK, "", *lines]).rstrip() + "\n"
 
 
 def summary(before: str) -> str:
-    """Write the page's summary of the systems anew: clean and at 0 dB on each data set."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the page with a new summary of the systems: clean and at 0 dB on each data set."""
+    lines: dict[str, dict[str, str]] = {}
     for record in records():
         if record["table"] != "array":
             rows = record["sweeps"][0]["rows"]
             column = f"{SHORT[record['table']]} (n = {rows[0]['n']})"
             for row, name in zip(rows, short_names(rows), strict=True):
                 short = name.removesuffix("_stand_in_images")
-                said = f"{100 * row['accuracy']:.1f} / {100 * row['noise']['0 dB']['mean']:.1f}"
-                found.setdefault(short, {"clean / 0 dB": f"`{short}`"})[column] = said
+                clean_and_0_db = (
+                    f"{100 * row['accuracy']:.1f} / {100 * row['noise']['0 dB']['mean']:.1f}"
+                )
+                lines.setdefault(short, {"clean / 0 dB": f"`{short}`"})[column] = clean_and_0_db
     head, _, rest = before.partition(BEGIN)
     tail = rest.partition(END)[2]
-    return head + "\n".join([BEGIN, *grid(list(found.values())), END]) + tail
+    return head + "\n".join([BEGIN, *grid(list(lines.values())), END]) + tail
 
 
 def main() -> None:

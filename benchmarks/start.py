@@ -1,4 +1,4 @@
-"""Start-up of the command line, as whole processes."""
+"""Measure the start-up of the command line, as whole processes."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from interleaved import interleaved
 
 
 def measure_start(device: torch.device, rounds: int) -> dict[str, Any]:  # noqa: ARG001
-    """`avsnn --help` and `avsnn ls recipes` against an interpreter that does nothing."""
+    """Time `avsnn --help` and `avsnn ls recipes` against an interpreter that does nothing."""
     avsnn = str(Path(sys.executable).parent / "avsnn")
 
     def process(*arguments: str) -> Any:
@@ -23,5 +23,6 @@ def measure_start(device: torch.device, rounds: int) -> dict[str, Any]:  # noqa:
             "avsnn --help": process(avsnn, "--help"),
             "avsnn ls recipes": process(avsnn, "ls", "recipes"),
         },
-        rounds, "python -c pass",
-    )  # fmt: skip
+        rounds,
+        "python -c pass",
+    )

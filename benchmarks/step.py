@@ -1,4 +1,4 @@
-"""A training step of S-CMRL (D = 256, 128 x 128, T = 4, batch 8) and what makes it fast."""
+"""Measure a training step of S-CMRL (D = 256, 128 x 128, T = 4, batch 8) and its levers."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ BATCH, SIDE, T = 8, 128, 4
 
 
 class ReLUInPlaceOfLIF(nn.Module):
-    """The same network's activation without time: what a step costs before any neuron."""
+    """An activation without time in place of the neuron: the cost of a step without neurons."""
 
     def __init__(self, neuron: LIF) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class ReLUInPlaceOfLIF(nn.Module):
 
 
 class SpikingjellyLIF(nn.Module):
-    """spikingjelly's own neuron in the same place."""
+    """spikingjelly's own neuron in place of ours."""
 
     def __init__(self, neuron: LIF) -> None:
         super().__init__()
@@ -53,8 +53,9 @@ class SpikingjellyLIF(nn.Module):
         return spikes.flatten(0, 1)
 
 
-def network(device: torch.device, layout: torch.memory_format,
-            neuron: type[nn.Module] | None = None) -> nn.Module:  # fmt: skip
+def network(
+    device: torch.device, layout: torch.memory_format, neuron: type[nn.Module] | None = None
+) -> nn.Module:
     torch.manual_seed(0)
     model = Model(classes=6, audio_channels=1, visual_channels=3)
     if neuron is not None:
@@ -74,8 +75,9 @@ def step(model: nn.Module, audio: Tensor, visual: Tensor, labels: Tensor, *, bf1
         torch.cuda.synchronize()
 
 
-def inputs(device: torch.device, layout: torch.memory_format, *, repeated: bool = False
-           ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+def inputs(
+    device: torch.device, layout: torch.memory_format, *, repeated: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     audio = torch.randn(BATCH, 1, SIDE, SIDE, generator=generator)
     visual = torch.randn(BATCH, 3, SIDE, SIDE, generator=generator)
@@ -87,20 +89,22 @@ def inputs(device: torch.device, layout: torch.memory_format, *, repeated: bool 
 
 
 def measure_step(device: torch.device, rounds: int) -> dict[str, Any]:
-    """LIF against ReLU in the same network, in float32 and bfloat16; and peak memory."""
+    """Compare LIF with ReLU in the same network, in float32 and bfloat16; and peak memory."""
     layout = torch.channels_last
-    given = inputs(device, layout)
+    batch = inputs(device, layout)
     result: dict[str, Any] = {}
     for name, bf16 in (("fp32", False), ("bf16", True)):
         if bf16 and not machine.fast_bfloat16(device):
             result[name] = "not measured: this processor has no bfloat16 units"
             continue
         variants: dict[str, Callable[[], object]] = {
-            kind: partial(step, network(device, layout, neuron), *given, bf16=bf16)
+            kind: partial(step, network(device, layout, neuron), *batch, bf16=bf16)
             for kind, neuron in (
-                ("relu", ReLUInPlaceOfLIF), ("lif", None), ("spikingjelly_lif", SpikingjellyLIF),
+                ("relu", ReLUInPlaceOfLIF),
+                ("lif", None),
+                ("spikingjelly_lif", SpikingjellyLIF),
             )
-        }  # fmt: skip
+        }
         result[name] = interleaved(variants, rounds, "relu")
     result["peak_memory_MB"] = {
         kind: _peak_memory(kind, device) for kind in ("relu", "lif", "spikingjelly_lif")
@@ -109,16 +113,19 @@ def measure_step(device: torch.device, rounds: int) -> dict[str, Any]:
 
 
 def _peak_memory(kind: str, device: torch.device) -> float:
-    """Run three steps in a process of their own and ask what it took at most."""
+    """Run steps in a process of its own and return its peak memory in MB."""
     done = subprocess.run(
         [sys.executable, __file__, kind, str(device)],
-        capture_output=True, text=True, check=True, env=os.environ,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+    )
     return float(done.stdout)
 
 
 def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
-    """Each lever alone against spikingjelly's neuron, NCHW, float32, every frame convolved."""
+    """Time each lever alone. Baseline: spikingjelly's neuron, NCHW, float32, no shared frames."""
     last, first = torch.channels_last, torch.contiguous_format
     plain = inputs(device, first, repeated=True)
     variants: dict[str, Callable[[], object]] = {
@@ -127,14 +134,16 @@ def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
             step, network(device, first, SpikingjellyLIF), *inputs(device, first), bf16=False
         ),
         "channels_last": partial(
-            step, network(device, last, SpikingjellyLIF),
-            *inputs(device, last, repeated=True), bf16=False,
+            step,
+            network(device, last, SpikingjellyLIF),
+            *inputs(device, last, repeated=True),
+            bf16=False,
         ),
         "own_lif": partial(step, network(device, first), *plain, bf16=False),
         "bf16": partial(step, network(device, first, SpikingjellyLIF), *plain, bf16=True),
         "all_fp32": partial(step, network(device, last), *inputs(device, last), bf16=False),
         "all_bf16": partial(step, network(device, last), *inputs(device, last), bf16=True),
-    }  # fmt: skip
+    }
     if not machine.fast_bfloat16(device):
         variants = {name: run for name, run in variants.items() if "bf16" not in name}
     result: dict[str, Any] = {"levers": interleaved(variants, rounds, "baseline")}
@@ -142,6 +151,7 @@ def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
         result["malloc"] = _processes({"AVSNN_MALLOC": "default"}, {})
         waits = {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "PASSIVE"}
         result["waiting_threads"] = _processes(*waits)
+        # spinning threads cost most where another process wants their cores
         with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
             try:
                 result["waiting_threads_beside_a_busy_process"] = _processes(*waits)
@@ -151,23 +161,28 @@ def measure_levers(device: torch.device, rounds: int) -> dict[str, Any]:
 
 
 def _processes(before: dict[str, str], after: dict[str, str]) -> dict[str, dict[str, str] | float]:
-    """Time a step in whole processes in turn, under two environments."""
+    """Time a step in whole processes, in turn under two environments."""
     times: tuple[list[float], list[float]] = ([], [])
+    # whole processes: malloc and OpenMP read their settings once, at the start
     for _ in range(3):
         for environment, taken in zip((before, after), times, strict=True):
             done = subprocess.run(
                 [sys.executable, __file__, "timed", "cpu"],
-                capture_output=True, text=True, check=True, env={**os.environ, **environment},
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, **environment},
+            )
             taken.append(float(done.stdout))
     ratios = sorted(a / b for a, b in zip(*times, strict=True))
     middle = len(ratios) // 2
     return {
-        "before": before, "after": after,
+        "before": before,
+        "after": after,
         "before_s": round(sorted(times[0])[middle], 4),
         "after_s": round(sorted(times[1])[middle], 4),
         "ratio_before_to_after": round(ratios[middle], 3),
-    }  # fmt: skip
+    }
 
 
 def _alone(kind: str, name: str) -> None:
@@ -175,14 +190,14 @@ def _alone(kind: str, name: str) -> None:
 
     device = machine.choose(name)
     neuron = {"relu": ReLUInPlaceOfLIF, "spikingjelly_lif": SpikingjellyLIF}.get(kind)
-    model, given = network(device, torch.channels_last, neuron), inputs(device, torch.channels_last)
+    model, batch = network(device, torch.channels_last, neuron), inputs(device, torch.channels_last)
     taken = []
     for _ in range(4):
         began = time.perf_counter()
-        step(model, *given, bf16=False)
+        step(model, *batch, bf16=False)
         taken.append(time.perf_counter() - began)
     if kind == "timed":
-        print(sorted(taken[1:])[1])
+        print(sorted(taken[1:])[1])  # the first step allocates and tunes
     elif device.type == "cuda":
         print(round(torch.cuda.max_memory_allocated() / 1e6))
     else:
