@@ -11,46 +11,46 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable . --group dev
 	touch $@
 
-demo: $(VENV)/installed  ## train the quickstart, show its test accuracy and noise curve
+demo: $(VENV)/installed  ## Train the quickstart and show its test accuracy and noise curve.
 	AVSNN_HOME=$${AVSNN_HOME:-$(CURDIR)/demo} $(BIN)/avsnn run quickstart
 
-test: $(VENV)/installed  ## the tests that every change must pass
+test: $(VENV)/installed  ## Run the tests that every change must pass.
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
-test-slow: $(VENV)/installed  ## kill -9, real data end to end, every network; prints its times
+test-slow: $(VENV)/installed  ## Run the slow tests: kill -9, real data end to end, every network. Prints the time of each.
 	$(BIN)/python -m pytest -m slow --durations=0
 
-test-kills: $(VENV)/installed  ## KILLS=500 kill -9, in every stage; the counts are printed
+test-kills: $(VENV)/installed  ## Kill every stage with kill -9, KILLS times (500) in all. Prints the counts.
 	$(BIN)/python -m pytest -m kills
 
-test-gpu: $(VENV)/installed  ## needs a CUDA device
+test-gpu: $(VENV)/installed  ## Run the tests that need a CUDA device.
 	$(BIN)/python -m pytest -m gpu
 
-test-fuzz: $(VENV)/installed  ## damaged inputs of every kind, AVSNN_FUZZ_MINUTES (10) from AVSNN_FUZZ_SEED (0)
+test-fuzz: $(VENV)/installed  ## Read damaged inputs of every kind for AVSNN_FUZZ_MINUTES (10), from AVSNN_FUZZ_SEED (0).
 	$(BIN)/python -m pytest -m fuzz tests/fuzz
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed  ## Check the code with ruff.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/installed
+types: $(VENV)/installed  ## Check the types with mypy.
 	$(BIN)/mypy
 
-# not --quiet, which hides the warnings that --strict counts
-docs: $(VENV)/installed  ## the documentation as a site, in site/; a broken link is an error
+# not --quiet, which hides the warnings that --strict turns into errors
+docs: $(VENV)/installed  ## Build the documentation in site/. A broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-settings: $(VENV)/installed  ## write docs/settings.md anew, from the settings' own descriptions
+settings: $(VENV)/installed  ## Write docs/settings.md from the descriptions of the settings.
 	$(BIN)/python -m avsnn_cli.settings_page
 
-wheel-check: $(VENV)/installed  ## build the wheel and use it outside the checkout
+wheel-check: $(VENV)/installed  ## Build the wheel and use it outside the checkout.
 	$(BIN)/python tests/wheel_check.py
 
-benchmark: $(VENV)/installed  ## side by side, on the CPU; writes benchmarks/results/*.json
+benchmark: $(VENV)/installed  ## Measure the speed on the CPU. Writes benchmarks/results/*.json.
 	$(BIN)/python benchmarks/run.py
 
-benchmark-gpu: $(VENV)/installed  ## the same on a CUDA device
+benchmark-gpu: $(VENV)/installed  ## Measure the speed on a CUDA device.
 	$(BIN)/python benchmarks/run.py --device cuda
 
-clean:
+clean:  ## Remove what the other targets have built.
 	rm -rf $(VENV) demo dist site .pytest_cache .mypy_cache .ruff_cache
