@@ -138,7 +138,7 @@ def fold_shape(network: nn.Module, norm_name: str, layer_name: str) -> None:
     modules = dict(network.named_modules())
     norm, layer = modules.get(norm_name), modules.get(layer_name)
     if not isinstance(norm, BatchNorm | DSLN) or not isinstance(layer, Layer):
-        raise DataError(f"norm {norm_name!r} does not fold into layer {layer_name!r}")
+        raise DataError(f"no norm {norm_name!r} folds into a layer {layer_name!r}")
     size = layer.weight.shape[0]
     if layer.bias is None:
         layer.bias = nn.Parameter(torch.empty(size, device=layer.weight.device))
