@@ -135,7 +135,7 @@ def test_splits_below_the_trees_or_the_classes_are_never_classes_nor_pooled_unsa
     assert "test/audio/" in caught.value.hint or "test/images/" in caught.value.hint
     root = tmp_path / "classes"
     assert folder.classes(root) == ("dog", "rain")
-    with pytest.raises(DataError, match="below the classes, such as dog/test"):
+    with pytest.raises(DataError, match="below the class folders, such as dog/test"):
         folder.pairs(root, path=str(root))
     assert len(folder.pairs(root, path=str(root), protocol="random")) == 12
     (notice,) = said(root, "random")

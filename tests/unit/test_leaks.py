@@ -88,7 +88,7 @@ def test_without_groups_it_is_not_known_whether_recordings_are_shared():
     assert "group" not in found["shared"] and found["without_group"] == 16
     (line,) = leaks.sentences(found, "set data.group_pattern")
     assert "not known" in line and "16 of 16" in line and line.endswith("set data.group_pattern")
-    assert "does not say" in leaks.sentences(found)[0]
+    assert "does not name" in leaks.sentences(found)[0]
 
 
 def test_the_clips_of_which_alone_no_group_is_known_are_counted():
