@@ -1,4 +1,4 @@
-"""What a model, data set or feature is, in words: from its docstring, settings and manifest."""
+"""Descriptions of models, data sets and features, from docstrings, settings and manifests."""
 
 import ast
 import difflib
@@ -23,18 +23,21 @@ from pipelines.recipe.yaml_reader import scan
 
 KINDS = ("model", "dataset", "feature")  # the order in which a name is looked for
 WORDS = {"model": "model", "dataset": "data set", "feature": "feature"}
-# how an input comes to a feature
+# the input of a feature, in words
 READS = {
-    "waveform": "waveforms, mixed to one channel", "microphones": "waveforms of all microphones",
-    "image": "images", "video": "frames of videos", "events": "events of a camera",
+    "waveform": "waveforms, mixed to one channel",
+    "microphones": "waveforms of all microphones",
+    "image": "images",
+    "video": "frames of videos",
+    "events": "events of a camera",
     "spikes": "spikes of a cochlea",
-}  # fmt: skip
+}
 
 
 def kind_of(name: str) -> tuple[str, str] | None:
     """Return the kind and the name of a model, data set or feature, None where there is none.
 
-    "model:NAME" looks among the models alone; `-` and `_` are one.
+    "model:NAME" looks among the models alone; `-` and `_` are the same.
     """
     prefix, colon, rest = name.rpartition(":")
     for kind in (prefix,) if colon else KINDS:
@@ -46,12 +49,13 @@ def kind_of(name: str) -> tuple[str, str] | None:
 
 
 def refusal(name: str) -> RecipeError:
-    """Return the error for a name that is neither a recipe nor anything else, with near ones."""
+    """Return the error for a name that nothing has, with names near it."""
     known: dict[str, str] = {}
+    # a recipe is near by its last part too: "s_cmrl" for "digits_av/s_cmrl"
     for bundled in bundled_names():
         known |= {bundled.rpartition("/")[2]: bundled, bundled: bundled}
     for kind in KINDS:
-        known |= {other.replace("-", "_"): other for other in registry.names(kind)}
+        known |= {module.replace("-", "_"): module for module in registry.names(kind)}
     plain = name.rpartition(":")[2].removesuffix(".yaml").replace("-", "_")
     near = dict.fromkeys(known[n] for n in difflib.get_close_matches(plain, known, n=3))
     hint = f"did you mean {' or '.join(near)}?" if near else "avsnn ls"
@@ -59,35 +63,42 @@ def refusal(name: str) -> RecipeError:
 
 
 def described(kind: str, name: str) -> dict[str, Any]:
-    """Return what a model, data set or feature is: its text, its settings, what else is known.
+    """Return the description of a model, data set or feature as data.
 
-    settings: {"setting", "default", "required", "takes", "what", "assumed"} each. recipes: the
-    bundled ones that name it. Raises UsageError for a name that is not known.
+    settings: of each its path, default, range ("takes"), explanation ("what"), whether it is
+    required, and whether the paper leaves it open ("assumed"). recipes: names of the bundled
+    recipes that use it. Raises UsageError for an unknown name.
     """
     module = registry.load(kind, name)
     summary, *paragraphs = _prose(inspect.getsource(module))
     assumed = getattr(module, "ASSUMED", ())
     more = {"model": _of_model, "dataset": _of_dataset, "feature": _of_feature}[kind]
     return {
-        "name": name, "kind": kind, "what": summary, "about": paragraphs,
+        "name": name,
+        "kind": kind,
+        "what": summary,
+        "about": paragraphs,
         "section": " or ".join(naming.section for naming in _namings(kind, module)),
         **more(name, module),
         "settings": [row(setting, assumed) for setting in own_settings(kind, name)],
         "recipes": _recipes().get((kind, name), []),
-    }  # fmt: skip
+    }
 
 
 def row(setting: Setting, assumed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a setting as data; assumed: settings that the paper does not give."""
+    """Return a setting as data. assumed: the settings that the paper does not give."""
     return {
-        "setting": setting.path, "default": setting.default, "required": setting.required,
-        "takes": setting.takes, "what": setting.text,
+        "setting": setting.path,
+        "default": setting.default,
+        "required": setting.required,
+        "takes": setting.takes,
+        "what": setting.text,
         "assumed": setting.path.split(".")[0] in assumed,
-    }  # fmt: skip
+    }
 
 
 def own_settings(kind: str, name: str) -> Iterator[Setting]:
-    """List the settings that a module adds to those which its section always has."""
+    """List the settings that a module adds to those that its section always has."""
     module = registry.load(kind, name)
     naming = _namings(kind, module)[0]
     base = SpikeInput if getattr(module, "READS", "") == "spikes" else naming.base
@@ -107,36 +118,43 @@ def _namings(kind: str, module: Any) -> list[Naming]:
 def _prose(source: str) -> list[str]:
     """Return the paragraphs of a module's docstring, each on one line, without its examples."""
     text = ast.get_docstring(ast.parse(source), clean=False) or ""
+    # the text of the docstring is not dedented: what is indented in it is an example
     lines = ["" if line[:1].isspace() else line for line in text.splitlines()]
     paragraphs = "\n".join(lines).strip().split("\n\n")
     return [" ".join(paragraph.split()) for paragraph in paragraphs if paragraph.strip()]
 
 
-def _of_model(name: str, module: Any) -> dict[str, Any]:  # noqa: ARG001
+def _of_model(_name: str, module: Any) -> dict[str, Any]:
     return {"presets": to_jsonable_python(module.PRESETS), "assumed": list(module.ASSUMED)}
 
 
-def _of_feature(name: str, module: Any) -> dict[str, Any]:  # noqa: ARG001
+def _of_feature(_name: str, module: Any) -> dict[str, Any]:
     text = " ".join((inspect.getdoc(module.extract) or "").split())
     sources = re.search(r"Sources?: (.*)", text)
     return {
-        "reads": READS[module.READS], "unit": module.UNIT,
+        "reads": READS[module.READS],
+        "unit": module.UNIT,
         "source": sources[1] if sources else "",
-    }  # fmt: skip
+    }
 
 
-def _of_dataset(name: str, module: Any) -> dict[str, Any]:  # noqa: ARG001
+def _of_dataset(name: str, _module: Any) -> dict[str, Any]:
     manifest = manifests.load(name)
     return {
-        "licence": manifest.licence, "citation": manifest.citation, "access": manifest.access,
-        "by_hand": manifest.by_hand, "notes": manifest.notes,
-        "classes": list(manifest.classes), "protocols": dict(manifest.protocols),
-    }  # fmt: skip
+        "licence": manifest.licence,
+        "citation": manifest.citation,
+        "access": manifest.access,
+        "by_hand": manifest.by_hand,
+        "notes": manifest.notes,
+        "classes": list(manifest.classes),
+        "protocols": dict(manifest.protocols),
+    }
 
 
 @cache
 def _recipes() -> dict[tuple[str, str], list[str]]:
     """Return the bundled recipes by the modules that they name."""
+    # scanned, not loaded: loading each would check all its settings, and take seconds
     users: dict[tuple[str, str], list[str]] = {}
     for recipe in bundled_names():
         data = scan(registry.bundled("recipes") / f"{recipe}.yaml").data

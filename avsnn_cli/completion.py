@@ -1,13 +1,12 @@
 """What a shell offers after Tab: names of recipes, runs, data sets and so on; imports no torch.
 
-Reads names of files alone, so that 5,000 runs answer at once. Whatever goes wrong, nothing is
+It reads names of files alone, so that 5,000 runs are listed at once. After any error nothing is
 offered and nothing is printed: the text would land in the line that is being typed.
 """
 
 import os
 import sys
 from collections.abc import Callable, Iterable
-from functools import wraps
 from pathlib import Path
 
 from pipelines import registry
@@ -19,7 +18,7 @@ RECIPE_FILES = (".yaml", ".yml")
 
 
 def silent() -> None:
-    """Send to nowhere what this process, which only completes, would write on stderr."""
+    """Discard everything that this process writes on stderr: it only completes a line."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     except (OSError, ValueError):  # closed, or no file
@@ -27,26 +26,27 @@ def silent() -> None:
 
 
 def _offering(names: Callable[[str], Iterable[str]]) -> Complete:
-    """Make a completion of what lists names: those that begin as typed; none where it fails."""
+    """Turn a list of names into a completion: those that begin as typed, none after an error."""
 
-    @wraps(names)
+    # not functools.wraps: Typer reads the signature, and needs that of `complete`
     def complete(incomplete: str) -> list[str]:
         try:
             return sorted({name for name in names(incomplete) if name.startswith(incomplete)})
-        except Exception:  # an unreadable home must not disturb who types
+        except Exception:  # an unreadable home must not disturb the line
             return []
 
+    complete.__doc__ = names.__doc__
     return complete
 
 
 @_offering
-def topics(incomplete: str) -> Iterable[str]:  # noqa: ARG001
+def topics(_incomplete: str) -> Iterable[str]:
     """Offer what `avsnn ls` lists."""
     return TOPICS
 
 
 @_offering
-def datasets(incomplete: str) -> Iterable[str]:  # noqa: ARG001
+def datasets(_incomplete: str) -> Iterable[str]:
     """Offer the data sets."""
     return registry.names("dataset")
 
@@ -71,20 +71,20 @@ def shown(incomplete: str) -> Iterable[str]:
 
 
 @_offering
-def runs(incomplete: str) -> Iterable[str]:  # noqa: ARG001
+def runs(_incomplete: str) -> Iterable[str]:
     """Offer the runs of the home."""
     return _in_home("runs")
 
 
 @_offering
-def compared(incomplete: str) -> Iterable[str]:  # noqa: ARG001
+def compared(_incomplete: str) -> Iterable[str]:
     """Offer what `avsnn compare` takes: runs and sweeps."""
     sweeps = (name.removesuffix(".json") for name in _in_home("sweeps") if name.endswith(".json"))
     return (*_in_home("runs"), *sweeps)
 
 
 @_offering
-def papers(incomplete: str) -> Iterable[str]:  # noqa: ARG001
+def papers(_incomplete: str) -> Iterable[str]:
     """Offer the papers that recipes name."""
     from pipelines.recipe.papers import papers as named
 
@@ -92,8 +92,9 @@ def papers(incomplete: str) -> Iterable[str]:  # noqa: ARG001
 
 
 def _in_home(folder: str) -> list[str]:
-    """List the names in a folder of the home, but for what avsnn keeps for itself."""
+    """List the names in a folder of the home, without avsnn's own temporary files and locks."""
     try:
+        # not Path.iterdir: it builds a path for each of what may be thousands
         return [name for name in os.listdir(store.home() / folder) if name[0] not in "._"]  # noqa: PTH208
     except FileNotFoundError:
         return []
@@ -105,7 +106,7 @@ def _bundled() -> Iterable[str]:
 
 
 def _files(incomplete: str) -> Iterable[str]:
-    """List the YAML files, and the folders with a slash, of the folder that is typed so far."""
+    """List the YAML files and the folders, with a slash, of the folder that is typed so far."""
     begun = incomplete.rpartition("/")[0]
     before = f"{begun}/" if "/" in incomplete else ""
     try:
@@ -115,6 +116,7 @@ def _files(incomplete: str) -> Iterable[str]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
+        # folders only once a path is begun: else bundled names would drown in them
         if entry.name.endswith(RECIPE_FILES):
             yield before + entry.name
         elif before and entry.is_dir():

@@ -1,11 +1,11 @@
-"""`avsnn download` and `avsnn prepare`."""
+"""`avsnn download` and `avsnn prepare`: source files, then clips and feature caches."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from avsnn_cli.render import Reporter
+from avsnn_cli.layout import TableRows
 from pipelines import registry
 from pipelines.cache import class_counts
 from pipelines.download import acquire
@@ -14,31 +14,34 @@ from pipelines.download.acquire import Discrepancy
 from pipelines.download.manifest import DatasetManifest
 from pipelines.errors import AvsnnError, DataError, RecipeError, UsageError
 from pipelines.plan import plan
+from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.recipe import Recipe
 from pipelines.runs import prepare_stage
+from pipelines.runs.reporter import Reporter
 
 SHOWN_FAULTS = 20
+FAULT_KINDS = ("missing", "changed", "extra")
 
 
 class FaultsFoundError(DataError):
-    """`--check` found faults; found: all of them, for --json, while the message names the first."""
+    """`--check` found faults; the message lists the first of them and counts the rest."""
 
-    def __init__(self, faults: Sequence[Discrepancy], found: dict[str, Any], hint: str) -> None:
+    def __init__(self, faults: Sequence[Discrepancy], hint: str) -> None:
         lines = [str(fault) for fault in faults[:SHOWN_FAULTS]]
         if len(faults) > len(lines):
-            counts = (f"{len(found[kind])} {kind}" for kind in ("missing", "changed", "extra"))
+            kinds: list[str] = [fault.kind for fault in faults]
+            counts = (f"{kinds.count(kind)} {kind}" for kind in FAULT_KINDS)
             lines.append(f"and {len(faults) - len(lines)} more: {', '.join(counts)} in all")
         super().__init__("\n".join(lines), hint)
-        self.found = found
 
 
 def download(
     name: str, mirror: Path | None, report: Reporter, *, check: bool, dry_run: bool
 ) -> dict[str, Any]:
-    """Fetch a dataset's sources, or only check them.
+    """Download the sources of a data set, or only check them.
 
-    Raises FaultsFoundError with what a check finds, MachineError where the disk has no room.
+    Raises FaultsFoundError where a check finds faults, MachineError where the disk has no room.
     """
     manifest = manifests.load(name)
     raw = acquire.raw_folder(manifest)
@@ -49,6 +52,7 @@ def download(
     if lacking:
         size = acquire.size(manifest, lacking)
         report.say(f"download: {name}: {size.download} to fetch, {size.kept} on the disk")
+        # before the download, so that who may not use the data can still stop it
         report.say(f"download: licence: {manifest.licence}")
         acquire.require_room(manifest, mirror)
     if dry_run:
@@ -64,59 +68,75 @@ def download(
 def _check(manifest: DatasetManifest, report: Reporter) -> dict[str, Any]:
     name, raw = manifest.name, acquire.raw_folder(manifest)
     faults = acquire.check(manifest)
-    found = {"dataset": name, "folder": str(raw)} | {
-        kind: [fault.path for fault in faults if fault.kind == kind]
-        for kind in ("missing", "changed", "extra")
-    }
     if faults:
         lacking = acquire.missing(manifest)
         hint = f"avsnn download {name} fetches what is missing"
+        # a changed or extra file stays where it is: it may be the user's own
         if any(fault.path not in lacking for fault in faults):
             hint = f"remove each damaged source from {raw}; then {hint}"
-        raise FaultsFoundError(faults, found, hint)
+        raise FaultsFoundError(faults, hint)
     report.say(f"download: {name} is whole, in {raw}")
-    return found
+    return {"dataset": name, "folder": str(raw), **{kind: [] for kind in FAULT_KINDS}}
 
 
 def prepare(
-    what: str, settings: Sequence[str], mirror: Path | None, report: Reporter,
-    *, dry_run: bool, force: bool,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Prepare a recipe, or every bundled recipe of a dataset; says where the results are.
+    what: str,
+    settings: Sequence[str],
+    mirror: Path | None,
+    report: Reporter,
+    *,
+    dry_run: bool,
+    force: bool,
+) -> TableRows:
+    """Prepare a recipe, or every bundled recipe of a data set; return the paths of the results.
 
-    Ends with the classes and their counts by split; of recipes with the same clips once.
+    Reports the classes and their counts by split at the end, once for recipes with equal clips.
     """
-    done: list[dict[str, Any]] = []
-    told: dict[tuple[str, ...], str] = {}
-    for recipe in _wanted(what, settings, report):
-        found = plan.plan_data(recipe)
+    rows: TableRows = []
+    recipe_by_lines: dict[tuple[str, ...], str] = {}
+    for recipe in _recipes_of(what, settings, report):
+        data_plan = plan.plan_data(recipe)
         counts: list[class_counts.Row] | None = None
         if not dry_run:
-            was_there = not force and prepare_stage.is_prepared(found)
+            was_prepared = not force and prepare_stage.is_prepared(data_plan)
             prepare_stage.prepare(recipe, report, mirror=mirror, force=force, tell_classes=False)
-            for line in class_counts.remarks(found) if was_there else ():
+            # the remarks of clips that are new were reported while they were made
+            for line in class_counts.remarks(data_plan) if was_prepared else ():
                 report.say(line)
-            counts = class_counts.of_plan(found)
-            told.setdefault(tuple(class_counts.lines(counts)), recipe.name)
-        rows = [("clips", found.clips)]
-        rows += [(f"cache {modality}", cache.folder) for modality, cache in found.caches.items()]
-        done += [
-            {"recipe": recipe.name, "stage": stage, "there": "yes" if path.exists() else "no",
-             "path": str(path), **({"classes": counts} if counts and stage == "clips" else {})}
-            for stage, path in rows
-        ]  # fmt: skip
-    for lines, name in told.items():
-        for line in (f"clips of {name}:", *lines) if len(told) > 1 else lines:
+            counts = class_counts.of_plan(data_plan)
+            recipe_by_lines.setdefault(tuple(class_counts.lines(counts)), recipe.name)
+        rows += _artefacts(recipe, data_plan, counts)
+    for lines, name in recipe_by_lines.items():
+        for line in (f"clips of {name}:", *lines) if len(recipe_by_lines) > 1 else lines:
             report.say(line)
-    return done
+    return rows
 
 
-def _wanted(what: str, settings: Sequence[str], report: Reporter) -> list[Recipe]:
-    """Return the recipe of that name, or those of the dataset, one for each set of caches."""
+def _artefacts(
+    recipe: Recipe, data_plan: DataPlan, counts: list[class_counts.Row] | None
+) -> TableRows:
+    """Return a row for the clips and one for each cache: whether it exists, and where."""
+    paths = {"clips": data_plan.clips}
+    paths |= {f"cache {modality}": cache.folder for modality, cache in data_plan.caches.items()}
+    return [
+        {
+            "recipe": recipe.name,
+            "stage": stage,
+            "there": "yes" if path.exists() else "no",
+            "path": str(path),
+            **({"classes": counts} if counts and stage == "clips" else {}),
+        }
+        for stage, path in paths.items()
+    ]
+
+
+def _recipes_of(what: str, settings: Sequence[str], report: Reporter) -> list[Recipe]:
+    """Return the recipe of that name, or those of the data set, one for each set of caches."""
     try:
         return [recipes.load(recipes.find(what), settings, with_model=False)]
     except RecipeError:
         if what not in registry.names("dataset"):
+            # a recipe that exists and is refused: its own error says more than "no dataset"
             if what.endswith((".yaml", ".yml")) or what in recipes.bundled_names():
                 raise
             known = [*registry.names("dataset"), *recipes.bundled_names()]
@@ -124,7 +144,7 @@ def _wanted(what: str, settings: Sequence[str], report: Reporter) -> list[Recipe
                 f"no dataset or recipe {what!r}", registry.closest(what, known)
             ) from None
     paths = {name: recipes.find(name) for name in recipes.bundled_names()}
-    found: dict[tuple[str, ...], Recipe] = {}
+    by_caches: dict[tuple[str, ...], Recipe] = {}
     refused: dict[str, tuple[AvsnnError, list[str]]] = {}
     for name, path in paths.items():
         if recipes.load(path, with_model=False).data.dataset != what:
@@ -133,12 +153,12 @@ def _wanted(what: str, settings: Sequence[str], report: Reporter) -> list[Recipe
             recipe = recipes.load(path, settings, with_model=False)
             caches = plan.plan_data(recipe).caches.values()
         except (DataError, RecipeError) as error:
-            # it needs a folder of the user's, or has no such section as a setting is for
+            # it needs a folder of the user's, or a --set is for a section that it lacks
             refused.setdefault(error.message, (error, []))[1].append(name)
             continue
-        found.setdefault(tuple(cache.folder.name for cache in caches), recipe)
-    if not found:
+        by_caches.setdefault(tuple(cache.folder.name for cache in caches), recipe)
+    if not by_caches:
         raise next(iter(refused.values()))[0]
     for reason, names in refused.values():
         report.say(f"prepare: left out: {', '.join(names)}: {reason.message}; {reason.hint}")
-    return list(found.values())
+    return list(by_caches.values())

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from avsnn_cli import catalogue
+from avsnn_cli.layout import COLUMNS
 from pipelines import registry
 from pipelines.errors import RecipeError, UsageError
 from pipelines.recipe import recipe as recipes
@@ -13,18 +14,17 @@ from pipelines.recipe.recipe import Recipe
 from pipelines.recipe.schema import RecipeFile
 from pipelines.recipe.yaml_reader import dump
 
-COLUMNS = 80
 INDENT = 2
 SHOWN_RECIPES = 8
 ASSUMED = "Assumed: the paper does not give it."
 
 
 def shown(name: str, settings: Sequence[str], *, explain: bool) -> tuple[Any, str]:
-    """Return what `avsnn show` says of a name, as data and as text.
+    """Return the description that `avsnn show` prints, as data and as text.
 
     A recipe comes first, by its file or bundled name, then a model, a data set and a feature;
-    "model:NAME" and so on leave the others out. explain: of a recipe, put before each value what
-    it is. Raises RecipeError for a name that is nothing, UsageError for settings of no recipe.
+    "model:NAME" and so on restrict it to one kind. explain: put a comment before each value of a
+    recipe. Raises RecipeError for an unknown name, UsageError for settings of what is no recipe.
     """
     thing = catalogue.kind_of(name)
     try:
@@ -34,8 +34,8 @@ def shown(name: str, settings: Sequence[str], *, explain: bool) -> tuple[Any, st
             raise catalogue.refusal(name) from error
         if settings:
             kind = catalogue.WORDS[thing[0]]
-            raise UsageError(f"--set {settings[0]}: {name} is a {kind}",
-                             "--set changes a recipe; show one") from error  # fmt: skip
+            message = f"--set {settings[0]}: {name} is a {kind}"
+            raise UsageError(message, "--set changes a recipe; show one") from error
         data = catalogue.described(*thing)
         return data, as_text(data)
     recipe = recipes.load(path, settings)
@@ -47,13 +47,20 @@ def shown(name: str, settings: Sequence[str], *, explain: bool) -> tuple[Any, st
 
 
 def explained_rows(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return each setting of a recipe with its value, default, what it takes and its sentence."""
+    """Return each setting of a recipe with value, default, range and explanation."""
     assumed = _assumed(recipe)
     return [
-        {"setting": s.path, "value": s.value, "default": s.default, "required": s.required,
-         "takes": s.takes, "what": s.text, "assumed": s.path in assumed}
+        {
+            "setting": s.path,
+            "value": s.value,
+            "default": s.default,
+            "required": s.required,
+            "takes": s.takes,
+            "what": s.text,
+            "assumed": s.path in assumed,
+        }
         for s in _settings(recipe)
-    ]  # fmt: skip
+    ]
 
 
 def explained_yaml(recipe: Recipe) -> str:
@@ -68,6 +75,7 @@ def _lines(
     indent = " " * INDENT * before.count(".")
     for key, value in values.items():
         path = f"{before}{key}"
+        # an empty line before each section, none between the two short values at the top
         if not before and path not in ("version", "seed"):
             yield ""
         text = settings[path].explained()
@@ -80,12 +88,13 @@ def _lines(
 
 
 def _settings(recipe: Recipe) -> Iterable[Setting]:
-    """List all settings of a recipe, in the order in which it is written."""
+    """List all settings of a recipe, in the order of its sections."""
     resolved = recipe.resolved()
     for top in settings_of(RecipeFile):
         name = top.path
         if "." in name or name not in resolved:
             continue
+        # the settings of the module that this recipe names, not those of the section's base class
         section = getattr(recipe, name)
         yield Setting(**{**vars(top), "value": resolved[name]})
         if isinstance(resolved[name], Mapping):
@@ -98,7 +107,7 @@ def _assumed(recipe: Recipe) -> set[str]:
 
 
 def as_text(thing: Mapping[str, Any]) -> str:
-    """Lay out what catalogue.described returns."""
+    """Lay out a description that catalogue.described returns."""
     lines = [f"{thing['name']}: a {catalogue.WORDS[thing['kind']]}"]
     for paragraph in (thing["what"], *thing["about"]):
         lines += ["", *_wrapped(paragraph, "  ")]
@@ -121,8 +130,8 @@ def as_text(thing: Mapping[str, Any]) -> str:
 
 def _named(texts: Mapping[str, Any]) -> Iterable[str]:
     for name, text in texts.items():
-        said = text if isinstance(text, str) else _flow(text)
-        yield from _wrapped(f"{name}: {said}", "  ", "      ")
+        one_line = text if isinstance(text, str) else _flow(text)
+        yield from _wrapped(f"{name}: {one_line}", "  ", "      ")
 
 
 def _flow(values: Mapping[str, Any]) -> str:
@@ -141,8 +150,8 @@ def _setting(row: Mapping[str, Any]) -> Iterable[str]:
         yield f"{indent}{name}:"
     else:
         yield f"{indent}{dump({name: row['default']}).strip()}"
-    told = f"{setting.explained()} {ASSUMED}" if row["assumed"] else setting.explained()
-    yield from _wrapped(told, f"{indent}    ")
+    explanation = f"{setting.explained()} {ASSUMED}" if row["assumed"] else setting.explained()
+    yield from _wrapped(explanation, f"{indent}    ")
 
 
 def _first(names: Sequence[str]) -> str:
@@ -150,8 +159,14 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN_RECIPES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
+def _wrapped(text: str, first: str, further: str | None = None) -> list[str]:
+    """Wrap a text. first, further: what its lines begin with; further: None for the same."""
     return textwrap.wrap(
-        text, COLUMNS, initial_indent=first, subsequent_indent=first if others is None else others,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        text,
+        COLUMNS,
+        initial_indent=first,
+        subsequent_indent=first if further is None else further,
+        # names and paths stay whole, to be copied
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-SAVING_S = 30  # what a process has to save its state when it is stopped
+SAVING_S = 30  # time for a process to save its state when it is stopped
 
 
 def run_on_each(devices: Sequence[str]) -> None:
-    """Run this very command once a device; the runs' locks share the work out among them."""
+    """Run this same command once per device; the locks of the runs divide the work."""
     arguments: list[str] = []
     for word in sys.argv[1:]:
+        # drops --device and its value, in both spellings: each process gets one device
         if arguments and arguments[-1] == "--device":
             arguments.pop()
         elif not word.startswith("--device="):
@@ -29,11 +30,11 @@ def run_on_each(devices: Sequence[str]) -> None:
 
 
 def stop(started: Sequence["subprocess.Popen[bytes]"]) -> None:
-    """Let processes save their state and end; what has not ended in time is killed."""
+    """Terminate processes, and kill those that have not ended after SAVING_S seconds."""
     running = [process for process in started if process.poll() is None]
     for process in running:
         process.terminate()
-    end = time.monotonic() + SAVING_S
+    end = time.monotonic() + SAVING_S  # one deadline for all: they save at the same time
     try:
         for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
-"""A comparison as a table for people, Markdown, LaTeX or CSV: whatever a cell holds stays a cell.
+"""A comparison as a table for people, as Markdown, LaTeX or CSV; a cell's text stays in its cell.
 
-Names and what a recipe says of a paper are text from outside: no line break, no sign of the format
-and no spreadsheet's formula of theirs takes effect.
+Names, and what a recipe quotes of a paper, are text from outside: no line break, no sign of the
+format and no spreadsheet formula in them takes effect.
 """
 
 import csv
@@ -9,20 +9,32 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 
-from avsnn_cli.render import table
+from avsnn_cli.layout import paragraph, table_in_blocks
 from pipelines import registry
 from pipelines.errors import UsageError
 
 FORMATS = ["table", "markdown", "latex", "csv"]
 LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': "''",
-    "±": r"$\pm$", "×": r"$\times$", "°": r"$^\circ$", "≤": r"$\le$", "≥": r"$\ge$",
-    "µ": r"$\mu$", **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "°": r"$^\circ$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "µ": r"$\mu$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+# an underscore inside a word is plain, one at its edge begins emphasis
 NOT_PLAIN_MARKDOWN = re.compile(r"[\\`*|<>\[\]~#&]|(?<!\w)_|_(?!\w)|^[-+]")
+# what a spreadsheet takes for the beginning of a formula, in the wide forms of East Asia too
 FORMULA = "=+-@＝＋－＠"
-LEVEL = re.compile(r"[-+]?\d+(\.\d+)?( dB)?")  # a number, or a level of noise: a formula of none
+LEVEL = re.compile(r"[-+]?\d+(\.\d+)?( dB)?")  # a number, or a noise level such as -5 dB
 
 Cells = Sequence[Mapping[str, str]]
 
@@ -34,7 +46,9 @@ def laid_out(cells: Cells, notes: Sequence[str], style: str) -> str:
     rows = [[_joined(cell) for cell in row] for row in (list(cells[0]), *_values(cells))]
     notes = [_joined(note) for note in notes]
     if style == "table":
-        return "\n".join([table(cells), *notes])
+        wide = table_in_blocks(cells)
+        gap = [""] if "\n\n" in wide else []  # so that the notes are not part of the last block
+        return "\n".join([wide, *gap, *map(paragraph, notes)])
     if style == "csv":
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([[_no_formula(c) for c in r] for r in rows])
@@ -44,10 +58,9 @@ def laid_out(cells: Cells, notes: Sequence[str], style: str) -> str:
         rule = "|" + "---|" * len(rows[0])
         return "\n".join([lines[0], rule, *lines[1:], "", *map(_markdown, notes)])
     head, *lines = [" & ".join(map(_latex, row)) + r" \\" for row in rows]
-    return "\n".join([
-        rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}", r"\hline", head, r"\hline", *lines,
-        r"\hline", r"\end{tabular}", *(f"% {note}" for note in notes),
-    ])  # fmt: skip
+    begin = rf"\begin{{tabular}}{{{'l' * len(rows[0])}}}"
+    body = [begin, r"\hline", head, r"\hline", *lines, r"\hline", r"\end{tabular}"]
+    return "\n".join([*body, *(f"% {note}" for note in notes)])
 
 
 def _values(cells: Cells) -> list[list[str]]:
@@ -55,7 +68,7 @@ def _values(cells: Cells) -> list[list[str]]:
 
 
 def _joined(text: str) -> str:
-    """Put a text on one line; a line break of any kind (TeX, Unicode) becomes a space."""
+    """Join the lines of a text; a line break of any kind (TeX, Unicode) becomes a space."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
 
 
@@ -64,9 +77,9 @@ def _latex(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    return NOT_PLAIN_MARKDOWN.sub(lambda found: f"\\{found[0]}", text)
+    return NOT_PLAIN_MARKDOWN.sub(lambda match: f"\\{match[0]}", text)
 
 
 def _no_formula(text: str) -> str:
-    """Put an apostrophe before what a spreadsheet would compute."""
+    """Put an apostrophe before a text that a spreadsheet would compute."""
     return f"'{text}" if text[:1] and text[0] in FORMULA and not LEVEL.fullmatch(text) else text

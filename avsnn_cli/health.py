@@ -1,4 +1,4 @@
-"""`avsnn doctor`: what may be wrong with the environment, each with its fix."""
+"""`avsnn doctor`: checks of the environment, each problem with its fix."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from pipelines.errors import MachineError
 Finding = dict[str, Any]
 LOW_DISK_BYTES = 5 << 30
 MOUNTS = Path("/proc/self/mountinfo")
-# options of Lustre and NFS with which a lock is one of this machine alone
+# options of Lustre and NFS with which a lock holds on this machine alone
 LOCKS_OF_ONE_MACHINE = {"localflock", "nolock", "local_lock=all", "local_lock=flock"}
 
 
@@ -30,14 +30,16 @@ def findings() -> list[Finding]:
     ]
 
 
-def _finding(what: str, found: str, level: str = "ok", fix: str = "") -> Finding:
-    return {"check": what, "level": level, "found": found, "fix": fix}
+def _finding(check: str, state: str, level: str = "ok", fix: str = "") -> Finding:
+    """Return one finding. level: ok, note or broken."""
+    return {"check": check, "level": level, "found": state, "fix": fix}
 
 
 def _libraries() -> list[Finding]:
     rows = []
     for name in ("torch", "torchaudio", "spikingjelly.activation_based.functional", "h5py"):
         try:
+            # imported, not asked for its version: a set that does not match fails only here
             module = __import__(name.split(".")[0] if name == "h5py" else name)
             rows.append(_finding(name.split(".")[0], getattr(module, "__version__", "imports")))
         except (ImportError, OSError, RuntimeError) as error:
@@ -51,7 +53,7 @@ def _devices() -> list[Finding]:
     try:
         import torch
     except (ImportError, OSError, RuntimeError):
-        return []  # already found
+        return []  # _libraries has the finding
     cpu = torch.device("cpu")
     low = "fast here" if device.fast_bfloat16(cpu) else "not fast here: float32 is the default"
     rows = [
@@ -62,7 +64,7 @@ def _devices() -> list[Finding]:
         rows.append(_finding("malloc", "keeps large blocks"))
     else:
         fix = "on Linux with glibc a training step is up to 1.6 times faster"
-        rows.append(_finding("malloc", "cannot be told to keep large blocks", "note", fix))
+        rows.append(_finding("malloc", "does not keep large blocks", "note", fix))
     if torch.cuda.is_available():
         for i in range(torch.cuda.device_count()):
             rows.append(_finding(f"cuda:{i}", torch.cuda.get_device_name(i)))
@@ -79,23 +81,24 @@ def _home() -> list[Finding]:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        return [_finding("home", f"{home}: {error.strerror}", "broken",
-                         "set AVSNN_HOME to a folder that is writable")]  # fmt: skip
+        fix = "set AVSNN_HOME to a folder that is writable"
+        return [_finding("home", f"{home}: {error.strerror}", "broken", fix)]
     free = shutil.disk_usage(home).free
-    found = f"{home}, {free / 1e9:.0f} GB free"
+    state = f"{home}, {free / 1e9:.0f} GB free"
     if free < LOW_DISK_BYTES:
-        room = _finding("home", found, "note", "free some space; avsnn cache prune helps")
+        room = _finding("home", state, "note", "free some space; avsnn cache prune helps")
     else:
-        room = _finding("home", found)
+        room = _finding("home", state)
     return [room, _locks(home)]
 
 
 def _locks(home: Path) -> Finding:
-    """Try a lock in the home, and look how the home is mounted."""
+    """Try a lock in the home, and check how the home is mounted."""
     try:
         locks.check(home)
     except MachineError as error:
         return _finding("locks", error.message, "broken", error.hint)
+    # a lock that this machine alone sees works in every test here, and fails between two nodes
     try:
         mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -115,8 +118,9 @@ def local_locks(folder: Path, mounts: str) -> str:
     for line in mounts.splitlines():
         fields, _, more = line.partition(" - ")
         if len(named := fields.split(" ")) > 5 and more:
+            # space, tab, newline and backslash stand as octal escapes, see getmntent(3)
             point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), named[4])
-            # what is mounted later at the same place covers what was there
+            # a later mount at the same place hides the earlier one
             options[Path(point)] = {*named[5].split(","), *more.split(" ")[-1].split(",")}
     for parent in (folder, *folder.parents):
         if parent in options:
@@ -129,13 +133,13 @@ def _mirror() -> Finding:
     if not mirror:
         return _finding("mirror", "AVSNN_MIRROR is not set; sources are downloaded")
     if not is_folder(expanded(mirror)):
-        return _finding("mirror", f"{mirror} is not a folder", "broken",
-                        "set AVSNN_MIRROR to a folder of sources, or unset it")  # fmt: skip
+        fix = "set AVSNN_MIRROR to a folder of sources, or unset it"
+        return _finding("mirror", f"{mirror} is not a folder", "broken", fix)
     return _finding("mirror", mirror)
 
 
 def as_text(rows: list[Finding]) -> str:
-    """Write a line a finding, and its fix below."""
+    """Write a line for each finding, its fix below."""
     lines = []
     for row in rows:
         lines.append(f"{row['level']:7}{row['check']}: {row['found']}")
@@ -145,7 +149,7 @@ def as_text(rows: list[Finding]) -> str:
 
 
 def raise_if_broken(rows: list[Finding]) -> None:
-    """Raise MachineError if a finding keeps avsnn from working."""
+    """Raise MachineError if a finding is broken: avsnn cannot work so."""
     broken = [row["check"] for row in rows if row["level"] == "broken"]
     if broken:
         raise MachineError(f"not fit to run: {', '.join(broken)}", "see the fixes above")

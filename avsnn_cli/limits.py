@@ -1,7 +1,7 @@
-"""Memory limits of the shell: looked at before a library is loaded that dies of them without words.
+"""Memory limits of the shell, checked before a library loads that they would kill silently.
 
 Under `ulimit -v` or `-d` numpy and torch end the process while they load, by a signal or with an
-exit code of their own. So whether they load is tried in another process first.
+exit code of their own. So another process tries first whether they load.
 """
 
 import resource
@@ -12,33 +12,33 @@ from importlib.abc import MetaPathFinder
 
 from pipelines.errors import MachineError
 
-# what is loaded next, and how much must be left then; bytes
+# by name: the module that the other process imports, and the bytes that must be left after it
 TRIED = {"numpy": ("numpy", 16 << 20), "torch": ("pipelines.training.loop", 128 << 20)}
 OPTIONS = {"RLIMIT_AS": "-v", "RLIMIT_DATA": "-d"}
 
 
 class _Guard(MetaPathFinder):
-    """Is asked before a module is loaded for the first time, and leaves the loading to others."""
+    """An import hook that Python asks before each module; it refuses some and loads none."""
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:  # noqa: ARG002
-        """Raise MachineError before a module is loaded that the limits leave no memory for."""
+    def find_spec(self, name: str, _path: Sequence[str] | None, _target: object = None) -> None:
+        """Raise MachineError for a module that does not load under the limits."""
         if name in TRIED and not _loads(*TRIED[name]):
-            said = ", ".join(f"ulimit {option} {kib}" for option, kib in _limits().items())
+            limits = ", ".join(f"ulimit {option} {kib}" for option, kib in _limits().items())
             raise MachineError(
-                f"out of memory: {name} does not load under the memory limit ({said}, in KiB)",
+                f"out of memory: {name} does not load under the memory limit ({limits}, in KiB)",
                 f"raise the limit, {' and '.join(f'ulimit {o} unlimited' for o in _limits())}, or "
                 "ask the scheduler for more memory",
             )
 
 
 def watch() -> None:
-    """Try numpy and torch before they are loaded, where memory is limited."""
+    """Check numpy and torch before they load, if memory is limited."""
     if _limits():
         sys.meta_path.insert(0, _Guard())
 
 
 def _limits() -> dict[str, int]:
-    """Return the limits that are set, by the option of `ulimit`; KiB."""
+    """Return the limits that are set, in KiB, by the option of `ulimit`."""
     now = {
         option: resource.getrlimit(getattr(resource, name))[0] for name, option in OPTIONS.items()
     }

@@ -1,9 +1,9 @@
-"""What there is: `avsnn ls`. Reads names and first lines; imports no torch."""
+"""`avsnn ls`: what exists, read from names and first lines alone; imports no torch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from avsnn_cli.render import table
+from avsnn_cli.layout import TableRows, percent, table
 from pipelines import registry
 from pipelines.disk import store
 from pipelines.errors import DataError, UsageError
@@ -11,11 +11,9 @@ from pipelines.errors import DataError, UsageError
 if TYPE_CHECKING:
     from pipelines.download.size import Amount, Size
 
-Rows = list[dict[str, Any]]
 
-
-def everything(kind: str | None) -> dict[str, Rows]:
-    """List one kind of thing, or all. Raises UsageError for an unknown kind."""
+def everything(kind: str | None) -> dict[str, TableRows]:
+    """List one kind of thing, or all kinds. Raises UsageError for an unknown kind."""
     makers = {
         "datasets": datasets,
         "features": lambda: _modules("feature"),
@@ -28,41 +26,47 @@ def everything(kind: str | None) -> dict[str, Rows]:
     return {name: make() for name, make in makers.items() if kind in (None, name)}
 
 
-def datasets() -> Rows:
-    """List datasets with access, size and what is on disk."""
+def datasets() -> TableRows:
+    """List data sets with access, size and how many sources are on the disk."""
     from pipelines.download import manifest as manifests
     from pipelines.download.acquire import missing, size
 
     rows = []
     for name in registry.names("dataset"):
-        found = manifests.load(name)
-        lacking, sources = len(missing(found)), len(manifests.sources(found))
-        on_disk = "all" if not sources else f"{sources - lacking} of {sources}"
-        rows.append({"dataset": name, "access": found.access, "size": str(_known(size(found))),
-                     "on disk": on_disk, "licence": found.licence})  # fmt: skip
+        manifest = manifests.load(name)
+        lacking, sources = len(missing(manifest)), len(manifests.sources(manifest))
+        rows.append(
+            {
+                "dataset": name,
+                "access": manifest.access,
+                "size": str(_first_known(size(manifest))),
+                "on disk": f"{sources - lacking} of {sources}" if sources else "all",
+                "licence": manifest.licence,
+            }
+        )
     return rows
 
 
-def _known(found: "Size") -> "Amount":
-    """What it comes to on the disk, or else what is downloaded: the first that is known."""
-    return found.kept if found.kept.bytes else found.download
+def _first_known(size: "Size") -> "Amount":
+    """Return the size on the disk, or that of the download where the other is not known."""
+    return size.kept if size.kept.bytes else size.download
 
 
-def _modules(kind: str) -> Rows:
+def _modules(kind: str) -> TableRows:
     return [{kind: name, "what": registry.summary(kind, name)} for name in registry.names(kind)]
 
 
-def recipes() -> Rows:
+def recipes() -> TableRows:
     """List the bundled recipes with their first comment line."""
     from pipelines.recipe.recipe import bundled_names
 
     return [{"recipe": name, "what": _heading(name)} for name in bundled_names()]
 
 
-def of_paper(kind: str | None, paper: str) -> dict[str, Rows]:
-    """List the recipes of a paper by its tables; one that is in two tables stands in both.
+def of_paper(kind: str | None, paper: str) -> dict[str, TableRows]:
+    """List the recipes of a paper by its tables; a recipe of two tables is listed twice.
 
-    Raises UsageError for another kind of thing, and for a paper that no recipe names.
+    Raises UsageError for a kind other than recipes, and for a paper that no recipe names.
     """
     from pipelines.recipe.papers import by_table
 
@@ -80,10 +84,11 @@ def _heading(name: str) -> str:
     return first.removeprefix("#").split("  ")[0].strip()
 
 
-def runs() -> Rows:
+def runs() -> TableRows:
     """List the runs with their state and, where evaluated, the test accuracy."""
     rows = []
     runs = store.home() / "runs"
+    # either file makes a folder a run: one that has lost the other must not vanish from the list
     marks = [*runs.glob("*/recipe.yaml"), *runs.glob("*/trained.json")]
     for run in sorted({path.parent for path in marks}):
         trained, evaluated = (run / "trained.json").exists(), (run / "eval.json").exists()
@@ -99,16 +104,14 @@ def _accuracy(path: Path) -> str:
     from pipelines.results import run_files, schemas
 
     try:
-        return f"{run_files.read(path, schemas.Evaluation)['accuracy']:.2%}"
+        return percent(run_files.read(path, schemas.Evaluation)["accuracy"])
     except DataError:
-        return "damaged"  # one bad file does not hide the other runs
+        return "damaged"  # a bad file must not hide the other runs
 
 
-def as_text(found: dict[str, Rows]) -> str:
-    """Lay out one table, or all of them, each under its name."""
-    if len(found) == 1:
-        return table(next(iter(found.values())))
-    parts = (
-        f"{name}\n{table(rows)}" if rows else f"{name}\n(none)" for name, rows in found.items()
-    )
+def as_text(tables: dict[str, TableRows]) -> str:
+    """Lay out a single table, or several, each under its name."""
+    if len(tables) == 1:
+        return table(next(iter(tables.values())))
+    parts = (f"{name}\n{table(rows) or '(none)'}" for name, rows in tables.items())
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""Entry point: runs a verb, and turns what it raises into one line, a hint and an exit code."""
+"""Entry point: runs a verb, and turns its errors into one line, a hint and an exit code."""
 
 import contextlib
 import errno
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
     import typer
 
 OWN = ("avsnn_cli", "pipelines")
-MACHINE_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO,
-                  errno.ENAMETOOLONG, errno.ELOOP)  # fmt: skip
+# what the user or the machine can mend; any other OSError is a bug of ours
+MACHINE_ERRNOS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 def main() -> None:
@@ -35,7 +44,7 @@ def main() -> None:
     try:
         sys.exit(_run(sys.argv[1:]))
     except AvsnnError as error:
-        sys.exit(_tell(error))
+        sys.exit(_report(error))
     except KeyboardInterrupt:
         sys.exit(_stopped(130))
     except Terminated:
@@ -50,7 +59,7 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    """Parse and run; without Typer's own handling, which swallows Ctrl-C and a closed pipe."""
+    """Parse the command line and run its verb; return the exit code."""
     import typer
 
     from avsnn_cli import limits
@@ -58,7 +67,8 @@ def _run(arguments: list[str]) -> int:
 
     if "_AVSNN_COMPLETE" in os.environ:
         _complete(app)
-    limits.watch()
+    limits.watch()  # before anything imports numpy or torch
+    # not app(): Typer's own handling swallows Ctrl-C and a closed pipe
     command = typer.main.get_command(app)
     try:
         with one_look(), command.make_context("avsnn", arguments) as context:
@@ -71,7 +81,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _complete(app: "typer.Typer") -> None:
-    """Answer a shell that completes a line; what goes wrong is no text in that line."""
+    """Answer a shell that completes a line; an error prints nothing into that line."""
     from avsnn_cli import completion
 
     completion.silent()
@@ -85,73 +95,79 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # the exit code says it too
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError):  # stderr is gone: the exit code remains
         screen.write(line, sys.stderr)
 
 
 def _stopped(code: int) -> int:
-    _say("stopped; the same command goes on from here")
+    _print("stopped; the same command goes on from here")
     return code
 
 
-def _tell(error: AvsnnError) -> int:
+def _report(error: AvsnnError) -> int:
     # a recipe's faults begin with their own file:line:col, for editors to jump to
     prefix = "" if isinstance(error, RecipeError) and "\n" in error.message else "error: "
-    _say(f"{prefix}{error.message}")
+    _print(f"{prefix}{error.message}")
     if error.hint:
-        _say(f"hint:  {error.hint}")
+        _print(f"hint:  {error.hint}")
     return error.exit_code
 
 
 def _usage(error: Exception) -> int | None:
-    """Say what is wrong with the command line itself (unknown option, missing argument): 2."""
+    """Report an error of the command line itself, such as an unknown option; return 2.
+
+    Returns None for any other error. Typer's errors are known by what they have: importing their
+    classes would import Typer for every error.
+    """
     context, wording = getattr(error, "ctx", None), getattr(error, "format_message", None)
     if wording is None:
         return None
     text, hint = wording(), f"{context.command_path if context else 'avsnn'} --help"
     if type(error).__name__ == "NoArgsIsHelpError":
-        _say(text)
+        _print(text)
         return 2
     option = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and context:
         known = [name for parameter in context.command.params for name in parameter.opts]
         near = registry.closest(str(option), [name for name in known if name.startswith("--")])
         text = f"no such option {option}" + (f" ({near})" if near.startswith("did you") else "")
-    _say(f"error: {text[:1].lower()}{text[1:]}")
-    _say(f"hint:  {hint}")
+    _print(f"error: {text[:1].lower()}{text[1:]}")
+    _print(f"hint:  {hint}")
     return 2
 
 
 def _machine(error: Exception) -> int | None:
-    """Say that the disk or a library is at fault, where that is plain from the error: 5."""
+    """Report an error of the disk, the memory or a library; return 5, None for any other error."""
     if isinstance(error, ImportError) and (error.name or "").split(".")[0] not in OWN:
+        # a module of ours that is missing is our bug; that of a library is the installation's
         first = str(error).split("\n")[0]
-        return _tell(MachineError(f"a library does not import: {first}", "avsnn doctor"))
+        return _report(MachineError(f"a library does not import: {first}", "avsnn doctor"))
     if machine.is_out_of_memory(error):
         hint = "a smaller train.batch_size, fewer runtime.num_workers, or a machine with more"
-        return _tell(
+        return _report(
             MachineError(f"out of memory: {str(error)[:200] or 'no more to be had'}", hint)
         )
     if isinstance(error, OSError) and error.errno == errno.EBADF:  # help, where stdout is closed
-        return _tell(MachineError(f"cannot write the result: {error.strerror}"))
+        return _report(MachineError(f"cannot write the result: {error.strerror}"))
     if isinstance(error, OSError) and error.errno in MACHINE_ERRNOS:
         named = f"{error.filename}: " if error.filename else ""
         hint = "free some space, or point AVSNN_HOME to a folder that is writable"
-        return _tell(MachineError(f"{named}{error.strerror}", hint))
+        return _report(MachineError(f"{named}{error.strerror}", hint))
     return None
 
 
 def _bug(error: Exception) -> int:
-    """Say where the traceback of what is our fault is kept: the run's log, else the home's."""
-    kept = [note for note in getattr(error, "__notes__", ()) if note.startswith("the traceback")]
-    where = kept[0] if kept else _keep(error)
-    _say(f"error: a bug in avsnn: {type(error).__name__}: {error}")
-    _say(f"hint:  {where}; please report it")
+    """Report a bug and where its traceback is: in the run's log, else in the home's; return 1."""
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("the traceback")]
+    where = notes[0] if notes else _keep(error)
+    _print(f"error: a bug in avsnn: {type(error).__name__}: {error}")
+    _print(f"hint:  {where}; please report it")
     return 1
 
 
 def _keep(error: Exception) -> str:
+    """Append the traceback to run.log of the home; return where it is, or the text itself."""
     log = store.home() / "run.log"
     text = "".join(traceback.format_exception(error))
     try:

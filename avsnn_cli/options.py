@@ -1,4 +1,4 @@
-"""The options that several verbs share, each declared once."""
+"""The arguments and options that several verbs share, each declared once."""
 
 import re
 from pathlib import Path
@@ -13,33 +13,58 @@ from pipelines.errors import UsageError
 RecipeName = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE", help="A YAML file or a bundled name.", autocompletion=completion.recipes
+        metavar="RECIPE",
+        help="Name of a bundled recipe, or a YAML file.",
+        autocompletion=completion.recipes,
     ),
 ]
 RunName = Annotated[
     str | None,
     typer.Argument(
-        metavar="RUN", help="A run's folder or name; else the last one.",
+        metavar="RUN",
+        help="Name or folder of a run; without it, the run trained last.",
         autocompletion=completion.runs,
     ),
-]  # fmt: skip
+]
+ComparedNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN|SWEEP",
+        help="Names of evaluated runs or of sweeps.",
+        autocompletion=completion.compared,
+    ),
+]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help="Change a setting; may be repeated."),
+    typer.Option(
+        "--set", metavar="A.B=VALUE", help="Change a setting of the recipe; can be repeated."
+    ),
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.")
+    str | None,
+    typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Device to compute on."),
 ]
 From = Annotated[
     Path | None,
-    typer.Option("--from", parser=user_path, metavar="DIR", help="Take sources from this folder."),
+    typer.Option(
+        "--from",
+        parser=user_path,
+        metavar="DIR",
+        help="Take source files from this folder where it has them.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
-Force = Annotated[bool, typer.Option("--force", help="Do it again even if the result is there.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Throw the run away and start over.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result that already exists.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and results.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the firing rate of every layer too.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Start again from the first epoch, and replace the run.")
+]
 
 
 def overrides(settings: list[str] | None, device: str | None) -> tuple[str, ...]:

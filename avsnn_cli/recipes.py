@@ -1,4 +1,4 @@
-"""Recipes as files: show, copy, validate."""
+"""Recipes as files: print one, copy one, validate several."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from pipelines.recipe.recipe import Recipe
 
 
 def marked_yaml(recipe: Recipe) -> str:
-    """Write a resolved recipe as YAML in which assumed values are marked."""
+    """Write a resolved recipe as YAML, with a comment at each value that no paper gives."""
     assumed = getattr(registry.load("model", recipe.model.name), "ASSUMED", ())
     lines, section = [], ""
     for line in recipe.to_yaml().splitlines():
         if line and not line[0].isspace():
             section = line.split(":")[0]
         key = line.strip().split(":")[0]
+        # a key of `model` itself: a deeper one of the same name is another setting
         direct = line.startswith("  ") and not line.startswith("   ")
         marked = section == "model" and direct and key in assumed
         lines.append(f"{line}  # assumed: the paper does not give it" if marked else line)
@@ -26,15 +27,16 @@ def marked_yaml(recipe: Recipe) -> str:
 
 
 def copy(name: str, destination: str, *, force: bool) -> Path:
-    """Copy a recipe's own text, comments included; returns where to.
+    """Copy the text of a recipe, comments included; return the path of the copy.
 
-    Raises UsageError rather than overwrite, MachineError where it cannot write.
+    Raises UsageError for a file that exists, unless force, MachineError where it cannot write.
     """
     source, target = recipes.find(name), user_path(destination)
     if target.is_dir():
         target = target / source.name
     if target.suffix not in (".yaml", ".yml"):
         target = target.with_name(target.name + ".yaml")
+    # no file is ours to replace here: whatever stands there was written by somebody
     check_target(target, store.home(), force=force, ours=lambda _: False)
     try:
         store.publish_text(target, source.read_text(encoding="utf-8"))
@@ -46,19 +48,19 @@ def copy(name: str, destination: str, *, force: bool) -> Path:
 
 
 def validated(names: Sequence[str], settings: Sequence[str]) -> list[dict[str, str]]:
-    """Return the faults of each recipe, "" for none; those of one do not hide another's."""
-    found = []
+    """Return the faults of each recipe, "" for none."""
+    rows = []
     for name in names:
         try:
             recipes.load(recipes.find(name), settings)
-            found.append({"recipe": name, "faults": ""})
-        except RecipeError as error:
-            found.append({"recipe": name, "faults": error.message})
-    return found
+            rows.append({"recipe": name, "faults": ""})
+        except RecipeError as error:  # the next recipe is checked all the same
+            rows.append({"recipe": name, "faults": error.message})
+    return rows
 
 
 def joined(faults: Iterable[str]) -> str:
-    """Put the faults of several recipes together; a fault of --set is said once."""
+    """Join the faults of several recipes; those of --set, equal in all, stand once at the end."""
     lines = [line for fault in faults for line in fault.split("\n")]
-    said = dict.fromkeys(line for line in lines if line.startswith("--set "))
-    return "\n".join([*(line for line in lines if line not in said), *said])
+    of_set = dict.fromkeys(line for line in lines if line.startswith("--set "))
+    return "\n".join([*(line for line in lines if line not in of_set), *of_set])

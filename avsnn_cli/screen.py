@@ -1,8 +1,8 @@
-"""The one place that prints: names cannot steer the terminal, and every encoding can show a line.
+"""The one place that prints: no name steers the terminal, and every encoding shows every line.
 
-Control characters in what is printed are escaped as JSON writes them (`\\u001b`), so that the text
-stays valid JSON; files that avsnn writes hold them as they are. What the encoding of a stream
-lacks is written in ASCII: "uJ" for "µJ", "+/-" for "±", else `\\u00e9`.
+Control characters are escaped as JSON writes them (`\\u001b`), so that printed JSON stays valid;
+files that avsnn writes hold them unchanged. A character that the encoding of a stream lacks is
+written in ASCII: "uJ" for "µJ", "+/-" for "±", else `\\u00e9`.
 """
 
 import codecs
@@ -14,23 +14,41 @@ import unicodedata
 from typing import TextIO
 
 IN_ASCII = {
-    "µ": "u", "μ": "u", "±": "+/-", "×": "x", "·": ".", "°": " deg", "≤": "<=", "≥": ">=",
-    "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "²": "^2", "‖": "||",
-    "‘": "'", "’": "'", "“": '"', "”": '"', "\N{NO-BREAK SPACE}": " ",
-}  # fmt: skip
+    "µ": "u",
+    "μ": "u",
+    "±": "+/-",
+    "×": "x",
+    "·": ".",
+    "°": " deg",
+    "≤": "<=",
+    "≥": ">=",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "→": "->",
+    "²": "^2",
+    "‖": "||",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "\N{NO-BREAK SPACE}": " ",
+}
 ERRORS = "avsnn.ascii"
 # control, format (they turn the direction of text), surrogate, private, line separators
 UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+# what may need an escape: everything but printable ASCII, so that plain text is never searched
 CANDIDATE = re.compile(r"[^\n\t -~]")
 
 
 def shown(text: str) -> str:
-    """Return text with what a terminal would obey or hide escaped; lines and tabs stay."""
-    return CANDIDATE.sub(lambda found: _escaped(found[0]), text)
+    """Escape characters that a terminal would obey or hide; line breaks and tabs stay."""
+    return CANDIDATE.sub(lambda match: _escaped(match[0]), text)
 
 
 def one_line(text: str) -> str:
-    """Return text with line breaks and tabs escaped too, for a cell of a table."""
+    """Escape line breaks and tabs too, for a cell of a table."""
     return shown(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -40,21 +58,22 @@ def write(text: str, stream: TextIO | None) -> None:
 
 
 def is_ascii(stream: TextIO) -> bool:
-    """Say whether a stream's encoding lacks most of Unicode, so that JSON needs its escapes."""
+    """Return whether a stream's encoding lacks most of Unicode, so that JSON needs its escapes."""
     return not (stream.encoding or "utf-8").lower().startswith("utf")
 
 
 def open_streams() -> None:
-    """Make stdout and stderr take every text, and fail in writing where they are closed.
+    """Make stdout and stderr accept every text; writing to a closed one raises OSError.
 
-    Call before any file is opened: a file would take the number of a closed stream, and be written
-    what is printed.
+    Call it before any file is opened: a file would get the descriptor of a closed stream, and what
+    is printed would be written into it.
     """
     for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:  # closed (`>&-`); the lowest free number is this one
             os.open(os.devnull, flags)
+    # Python leaves None for a stream that was closed at the start; printing to None is lost
     if sys.stdout is None:
         sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if sys.stderr is None:
@@ -66,7 +85,7 @@ def open_streams() -> None:
 
 
 def drop_unwritten() -> None:
-    """Throw away what stdout did not take: it must not fail once more when Python ends."""
+    """Discard what stdout did not accept: Python would fail on it once more when it ends."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -78,6 +97,7 @@ def _escaped(sign: str) -> str:
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Replace the characters that an encoding lacks: an error handler, see `codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

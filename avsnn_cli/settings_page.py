@@ -1,6 +1,6 @@
-"""docs/settings.md: every setting of a recipe, off the same code as `avsnn show` reads.
+"""docs/settings.md: every setting of a recipe, from the same descriptions as `avsnn show` prints.
 
-`python -m avsnn_cli.settings_page` (`make settings`) writes it anew; a test holds the two together.
+`python -m avsnn_cli.settings_page` (`make settings`) writes it anew; a test compares the two.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ TITLES = {"dataset": "Data sets", "feature": "Features", "model": "Models"}
 
 
 def text() -> str:
-    """Write the page: the parts of a recipe, then the models, features and data sets."""
+    """Return the page: the parts of a recipe, then the models, features and data sets."""
     lines = [HEAD, "## Parts of a recipe\n"]
     top = {s.path: s for s in settings_of(RecipeFile) if "." not in s.path}
     lines += _table(s for s in top.values() if s.takes != SECTION)
@@ -53,8 +53,8 @@ def _of_module(kind: str, name: str) -> Iterator[str]:
     about = catalogue.described(kind, name)
     yield f"### {name}\n"
     presets = ", ".join(f"`{preset}`" for preset in about.get("presets", ()))
-    said = f"{about['what'].rstrip('.')}. Section `{about['section']}`"
-    yield said + (f"; presets: {presets}.\n" if presets else ".\n")
+    summary = f"{about['what'].rstrip('.')}. Section `{about['section']}`"
+    yield summary + (f"; presets: {presets}.\n" if presets else ".\n")
     settings = list(catalogue.own_settings(kind, name))
     yield from _table(settings, about.get("assumed", ())) if settings else ["No settings.\n"]
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from avsnn_cli.render import Reporter
+from avsnn_cli.render import TerminalReporter
 from pipelines import device as machine
 from pipelines.disk import store
 from pipelines.recipe import recipe as recipes
@@ -31,7 +31,7 @@ SYSTEMS = (
 def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
     settings = (f"seed={seed}", f"runtime.device={device}")
     recipe = recipes.load(recipes.find(system), settings)
-    report = Reporter()
+    report = TerminalReporter()
     run = train_stage.train(recipe, report)
     # read before evaluation: the time of training alone
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

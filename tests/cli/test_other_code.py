@@ -126,7 +126,7 @@ def test_other_words_and_another_command_line_change_nothing(copy, trained):
     """From another folder, too: no path is in a key."""
     for path in sorted((copy.folder / "pipelines").rglob("*.py")):
         copy.append(path, '\n# a remark\n"""Words that stand alone."""\n')
-    copy.append("avsnn_cli/work.py", "\nSHOWN = 3\n")
+    copy.append("avsnn_cli/tables.py", "\nSHOWN = 3\n")
     copy.append("pipelines/reports/compare.py", "\nSHOWN = 3\n")
     copy.append("pipelines/disk/store.py", "\nSHOWN = 3\n")
     status, done = copy(["status", *SMALL, "--set", "noise.snr_db.step=15", "--json"],

@@ -12,7 +12,7 @@ import unicodedata
 
 import pytest
 
-from avsnn_cli import screen, work
+from avsnn_cli import screen, tables
 from tests.cli.conftest import environment, in_process, own_process
 
 STEERING = "\x1b[31mred\x9b2J\u202e\x7f\r"
@@ -58,17 +58,17 @@ def test_a_name_cannot_steer_the_terminal(verb, trained, home, tmp_path):
 
 def test_a_class_cannot_steer_the_terminal_nor_make_a_row_of_its_own(trained):
     evaluation = json.loads((trained / "eval.json").read_text())
-    rows = len(work.accuracy_table(evaluation).splitlines())
+    rows = len(tables.accuracy_table(evaluation).splitlines())
     evaluation["per_class"][0]["class"] = f"a\nb{STEERING}"
-    text = work.accuracy_table(evaluation)
+    text = tables.accuracy_table(evaluation)
     assert "a\\nb\\u001b[31mred" in text and not obeyed(text)
     assert len(text.splitlines()) == rows
 
 
 def test_a_progress_bar_shows_a_name_and_does_not_obey_it():
     code = (
-        "from avsnn_cli.render import Reporter\n"
-        "with Reporter() as report:\n"
+        "from avsnn_cli.render import TerminalReporter\n"
+        "with TerminalReporter() as report:\n"
         "    report.advance('clips of \\x1b]0;mine\\x07 [bold]x', 1, 2)\n"
         "    report.say('done \\x1b]0;mine\\x07')\n"
     )

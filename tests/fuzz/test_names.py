@@ -10,7 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 from avsnn_cli import screen
-from avsnn_cli.render import Reporter, table
+from avsnn_cli.layout import table
+from avsnn_cli.render import TerminalReporter
 from pipelines import registry
 from pipelines.clips import class_names, in_place
 from pipelines.clips.clips import read_clips, write_clips
@@ -70,12 +71,12 @@ def test_names_of_files_and_classes(campaign: Campaign, prepared: Prepared, tmp_
 def say_everywhere(folder: Path, lines: list[str]) -> None:
     """Say lines to people and to a log, and as a table, on a terminal that knows little."""
     stream = io.TextIOWrapper(io.BytesIO(), "ascii", errors=screen.ERRORS)
-    with contextlib.redirect_stderr(stream), Reporter() as report:
+    with contextlib.redirect_stderr(stream), TerminalReporter() as report:
         report.log_to(folder / "run.log")
         for line in lines:
             report.say(line)
         screen.write(table([{"name": line} for line in lines]), stream)
-    with contextlib.suppress(DataError), Reporter(quiet=True) as report:
+    with contextlib.suppress(DataError), TerminalReporter(quiet=True) as report:
         report.log_to(folder / "run.log")
         raise DataError(" ".join(lines))
 

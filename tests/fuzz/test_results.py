@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from avsnn_cli import listing, work
+from avsnn_cli import listing, tables
 from pipelines.plan.plan import check_same_data
 from pipelines.reports import compare, report_runs
 from pipelines.reports.run_plots import draw_run_training
@@ -33,8 +33,8 @@ def shown_of(prepared: Prepared) -> tuple[Any, ...]:
     reads = {name: run_files.read(run / name, kind) for name, kind in KINDS.items()}
     read = compare.read(run)
     shown = [
-        work.accuracy_table(reads["eval.json"]), work.noise_table(reads["noise-both.json"]),
-        work.energy_table(reads["energy.json"]), *report_runs.made_with(run, read),
+        tables.accuracy_table(reads["eval.json"]), tables.noise_table(reads["noise-both.json"]),
+        tables.energy_table(reads["energy.json"]), *report_runs.made_with(run, read),
         *report_runs._energy(reads["energy.json"]),
     ]  # fmt: skip
     return reads, read, compare.compare([read]), shown

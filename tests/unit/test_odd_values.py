@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from avsnn_cli.render import Reporter
+from avsnn_cli.render import TerminalReporter
 from pipelines.clips.clips import Clip, read_clips
 from pipelines.datasets import folder
 from pipelines.disk import seal, store
@@ -115,7 +115,7 @@ def test_half_a_surrogate_comes_back_from_a_sealed_file(tmp_path):
 
 
 def test_a_log_takes_half_a_surrogate(tmp_path):
-    with pytest.raises(DataError), Reporter(quiet=True) as report:
+    with pytest.raises(DataError), TerminalReporter(quiet=True) as report:
         report.log_to(tmp_path / "run.log")
         report.say("said \udcff")
         raise DataError("about \ud800")

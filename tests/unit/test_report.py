@@ -13,7 +13,7 @@ from PIL import Image
 
 from avsnn_cli.comparing import report
 from avsnn_cli.comparison_tables import as_text
-from avsnn_cli.render import Reporter
+from avsnn_cli.render import TerminalReporter
 from pipelines.errors import DataError, UsageError
 from pipelines.recipe import recipe as recipes
 from pipelines.reports import html_page
@@ -116,7 +116,7 @@ def home(tmp_path, monkeypatch):
 
 
 def written(*names, output=None):
-    said = report([str(name) for name in names], output, Reporter(quiet=True))
+    said = report([str(name) for name in names], output, TerminalReporter(quiet=True))
     return said, Path(said["report"]).read_text(encoding="utf-8")
 
 
