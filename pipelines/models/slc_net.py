@@ -1,8 +1,8 @@
 """SLC-Net: the ANN twin of SpikSLC-Net, for comparison (its paper's appendix C).
 
-The paper says no more than "an ANN version of our model". Here: the same layers and hence as many
-parameters, one pass for T, layer norm for DSLN, ReLU for the neurons, and
-softmax attention for the spiking attention.
+The paper says no more than "an ANN version of our model". Here it has the same
+layers, and so as many parameters, with one pass in place of T, layer norm in place of DSLN, ReLU in
+place of the neurons, and softmax attention in place of the spiking attention.
 """
 
 from typing import Annotated, Any
