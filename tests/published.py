@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipelines.clips.clips import SPLITS, Clip
 from pipelines.datasets import _urbansound
-from pipelines.datasets.urbansound8k import COLUMNS
+from pipelines.datasets._urbansound_metadata import COLUMNS
 
 
 def wav(path: Path, seconds: float = 0.1, rate_hz: int = 8000, seed: int = 0) -> None:

@@ -130,7 +130,7 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, list[tuple[str, An
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: not JSON: {error}", "one object a line") from error
-        # JSON of any shape may stand on a line: a list, or a dictionary in a cell
+        # a line may hold JSON of any shape: a list, or a dictionary in a cell
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: not an object", "one object a line")
         for name, value in row.items():

@@ -1,6 +1,6 @@
 """N-MNIST events x Free Spoken Digit Dataset, paired by class inside the official splits.
 
-Each recording of N-MNIST stands in one pair, with a recording of FSDD (index 0-4: test, 5-49:
+Each recording of N-MNIST is in one pair, with a recording of FSDD (index 0-4: test, 5-49:
 training) of the same digit and the same split. Validation is a seeded tenth of both training
 parts, chosen before anything is paired: no recording is in two splits. FSDD's recordings are used
 many times: their number, not that of the pairs, is the sample size of the audio.

@@ -1,7 +1,7 @@
 """MNIST x Free Spoken Digit Dataset, paired by class inside each official split.
 
 A recording (FSDD index 0-4: test, 5-49: training) is paired with images of the same digit from
-the same official part of MNIST. No recording and no image is in two splits. A recording stands in
+the same official part of MNIST. No recording and no image is in two splits. A recording is in
 several pairs of its split, each time with another image: the number of distinct recordings, not
 of pairs, is the sample size of the audio.
 """
@@ -85,6 +85,7 @@ def pairs(
         if protocol == "held-out-speaker":
             validation = [r for r in rest if r.speaker == validation_speaker]
         else:
+            # drawn within the digit, so that each class validates on the same share
             order = np.random.default_rng([seed, digit, 0]).permutation(len(rest))
             validation = [rest[i] for i in order[: round(VALIDATION_SHARE * len(rest))]]
         train = [r for r in rest if r not in set(validation)]

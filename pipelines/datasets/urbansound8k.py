@@ -4,8 +4,7 @@ Salamon, Jacoby, Bello, ACM MM 2014. Slices of one Freesound recording overlap i
 one official fold, with five exceptions: a random split puts most recordings into both parts.
 """
 
-import csv
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +16,8 @@ from pipelines.clips import in_place as own_files
 from pipelines.clips.clips import Clip
 from pipelines.clips.protocols import seeded_order
 from pipelines.clips.walk import printable, visible
-from pipelines.datasets._urbansound import CLASSES, STEM, Protocol, Slice, folds, split
+from pipelines.datasets._urbansound import CLASSES, Protocol, Slice, folds, split
+from pipelines.datasets._urbansound_metadata import DOWNLOAD_HINT, read_metadata
 from pipelines.errors import DataError
 from pipelines.readers.pictures import read_picture
 from pipelines.readers.sound import read_wav
@@ -25,12 +25,7 @@ from pipelines.readers.sound import read_wav
 VERSION = 2
 IN_PLACE = ("images",)
 CSV = "UrbanSound8K/metadata/UrbanSound8K.csv"
-COLUMNS = ["slice_file_name", "fsID", "start", "end", "salience", "fold", "classID", "class"]
-MAX_CSV_BYTES = 1 << 24
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-DOWNLOAD_HINT = "avsnn download urbansound8k; --from DIR takes it from a folder"
-
-Row = dict[str, str]
 
 
 def pairs(
@@ -71,7 +66,7 @@ def pairs(
     A slice without its file is excluded. Raises DataError for damaged metadata or an image folder
     that does not fit the classes.
     """
-    rows = {Path(row["slice_file_name"]).stem: row for row in _rows(raw / CSV)}
+    rows = {Path(row["slice_file_name"]).stem: row for row in read_metadata(raw / CSV)}
     there = _stems_present(raw)
     if not there:
         raise DataError(f"no sounds in {raw / 'UrbanSound8K/audio'}", DOWNLOAD_HINT)
@@ -82,6 +77,7 @@ def pairs(
         for stem, row in rows.items()
     }
     splits = split(slices, protocol, seed, test_fold)
+    # images follow the split of the sounds, never the other way: without images it is the same
     pictures = _pictures(images, images_by, slices, splits, seed) if images else {}
     # an image whose name is not UTF-8 cannot be in the manifest: it is a clip of its own, excluded
     unnamed = [
@@ -114,6 +110,7 @@ def present(raw: Path, *, present_only: bool) -> list[str] | None:
     if not (present_only and (raw / "UrbanSound8K").exists()):
         return None
     there = _stems_present(raw)
+    # None for a whole set, so that it has one key with and without the setting
     lacking = {f"fold{fold}/{stem}" for stem, fold in folds().items()} - there
     return sorted(there) if lacking else None
 
@@ -132,56 +129,6 @@ def _stems_present(raw: Path) -> set[str]:
     """Return fold and stem of every sound on disk: fold1/101415-3-0-2."""
     sounds = (raw / "UrbanSound8K/audio").glob("*/*.wav")
     return {f"{path.parent.name}/{path.stem}" for path in sounds}
-
-
-def _rows(path: Path) -> list[Row]:
-    """Return the rows of the metadata.
-
-    Raises DataError for another file, and for a row that is not a slice of a class in a fold.
-    """
-    try:
-        if path.stat().st_size > MAX_CSV_BYTES:
-            raise DataError(f"{path} is larger than UrbanSound8K's metadata", DOWNLOAD_HINT)
-        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-        rows = list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}", DOWNLOAD_HINT) from error
-    if table.fieldnames != COLUMNS:
-        raise DataError(f"{path}: its columns are {table.fieldnames}, not {COLUMNS}", DOWNLOAD_HINT)
-    twice = [n for n, count in Counter(r["slice_file_name"] for r in rows).items() if count > 1]
-    if twice or not rows:
-        raise DataError(
-            f"{path}: {twice[0]} is listed twice" if twice else f"{path}: lists no slice",
-            DOWNLOAD_HINT,
-        )
-    # line 1 is the header
-    for number, row in enumerate(rows, 2):
-        if fault := _fault(row):
-            raise DataError(f"{path}:{number}: {fault}", DOWNLOAD_HINT)
-    return rows
-
-
-def _fault(row: Mapping[str, str | None]) -> str:
-    """Return the fault of a row of the metadata, or ""."""
-    name = row["slice_file_name"] or ""
-    match = STEM.fullmatch(name.removesuffix(".wav"))
-    if match is None or not name.endswith(".wav"):
-        return f"{name!r} is not the name of a slice"
-    try:
-        start, end = float(row["start"] or ""), float(row["end"] or "")
-        label, fold = int(row["classID"] or ""), int(row["fold"] or "")
-    except ValueError as error:
-        return str(error)
-    if not 0 <= start < end < 1e6:
-        return f"from {start:g} s to {end:g} s is no time span"
-    if not (1 <= fold <= 10 and 0 <= label < len(CLASSES) and CLASSES[label] == row["class"]):
-        return f"fold {fold}, class {label}, {row['class']!r} do not exist together"
-    if not (row["fsID"] or "").isdigit():
-        return f"fsID {row['fsID']!r} is no number"
-    # recording and class are in the name too: cells shifted by a row show here
-    if match.groups()[:2] != (row["fsID"], row["classID"]):
-        return f"{name} is no slice of recording {row['fsID']} and class {row['classID']}"
-    return ""
 
 
 def in_place(

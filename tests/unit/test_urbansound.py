@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from pipelines.clips import leaks
-from pipelines.datasets import _urbansound, urbansound8k, urbansound8k_av
+from pipelines.datasets import (
+    _urbansound,
+    _urbansound_metadata,
+    urbansound8k,
+    urbansound8k_av,
+)
 from pipelines.disk import store
 from pipelines.errors import DataError
 from pipelines.plan.plan import plan_data
@@ -239,7 +244,7 @@ def test_a_wrong_row_is_named(raw, row, reason):
         (b"", "columns are None"),
         (b"a,b\n1,2\n", "its columns are"),
         (b"\xff\xfe\x00", "cannot read"),
-        (",".join(urbansound8k.COLUMNS).encode(), "lists no slice"),
+        (",".join(_urbansound_metadata.COLUMNS).encode(), "lists no slice"),
     ],
     ids=["empty", "other columns", "not text", "no rows"],
 )
