@@ -1,6 +1,6 @@
-"""The stage `prepare`: a recipe's clips and caches, made where they are missing.
+"""The stage `prepare`: make the clips and caches of a recipe that are missing.
 
-Heavy imports happen inside, so that a stage with nothing to do answers at once.
+Heavy imports are inside the functions, so that a stage with nothing to do ends at once.
 """
 
 from functools import partial
@@ -16,7 +16,10 @@ from pipelines.runs.reporter import Reporter
 
 
 def is_prepared(plan: DataPlan) -> bool:
-    """Say whether clips and caches of a plan are there. Imports no torch."""
+    """Check whether the clips and caches of a plan are complete. Imports no torch.
+
+    Raises DataError if one is damaged, or a cache was built for other clips.
+    """
     from pipelines.cache.receipts import are_clips_whole, check_built_for, is_whole
 
     if not are_clips_whole(plan.clips):
@@ -36,11 +39,12 @@ def prepare(
     tell_classes: bool = True,
     plan: DataPlan | None = None,
 ) -> DataPlan:
-    """Make a recipe's clips and caches; returns the plan that says where they are.
+    """Make a recipe's clips and caches where they are missing; returns the plan with their places.
 
-    force: build clips and caches again, even damaged ones, once sources and device are there.
-    tell_classes: end with the classes and their counts by split, where anything was made. plan:
-    the recipe's, where it is known. Raises DataError if files of the user's change meanwhile.
+    force: make clips and caches again, damaged ones too, once sources and device are there.
+    tell_classes: if anything was made, report the number of clips by class and split at the end.
+    plan: the recipe's plan, if the caller has it. Raises DataError if the user's own files change
+    meanwhile.
     """
     plan = plan or plan_data(recipe)
     from pipelines.cache import class_counts, excluded_share
@@ -54,7 +58,7 @@ def prepare(
 
     for reason in why_not_prepared(plan):
         report.say(f"prepare: {reason}")
-    # a device that is not there is said before anything is downloaded
+    # first, so that a missing device is an error before hours of downloading
     device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
     if not plan.is_local:
         acquire(
@@ -65,12 +69,13 @@ def prepare(
         )
     from pipelines.cache import build, clips_build
 
-    if force:
+    if force:  # only here: without sources or device nothing may be removed
         with store.lock(plan.clips, waiting=report.say, what=plan.clips.name):
             store.remove(plan.clips)
         for cache in plan.caches.values():
             with store.lock(cache.folder, waiting=report.say, what=f"cache {cache.folder.name}"):
                 store.remove(cache.folder)
+    # own files of the user have no checksum in a manifest: they are compared before publishing
     unchanged = partial(check_unchanged, recipe, plan)
     clips = clips_build.make_clips(plan, report.say, unchanged)
     for cache in plan.caches.values():

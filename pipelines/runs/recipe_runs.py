@@ -1,4 +1,4 @@
-"""Which runs a recipe has: for whoever names a recipe where a run is expected."""
+"""List the runs of a recipe, for an error where a recipe is named and a run is expected."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,7 @@ SHOWN = 5
 
 
 def refuse_recipe(name: str) -> None:
-    """Raise UsageError, with the runs that it has, if a name is a recipe's and not a run's."""
+    """Raise UsageError, with the recipe's runs, if the name is that of a recipe."""
     try:
         path = recipes.find(name)
     except RecipeError:
@@ -37,17 +37,17 @@ def refuse_recipe(name: str) -> None:
 
 
 def _of_file(path: Path) -> list[Path]:
-    """List the runs that are called after a recipe's file, the newest first."""
+    """Return the runs whose names begin with that of a recipe's file, the newest first."""
     if path.name == "recipe.yaml" and (path.parent / "env.json").exists():
         return [path.parent]  # the copy that a run keeps
-    called = re.compile(rf"{re.escape(recipes.name_of(path).replace('/', '-'))}-[0-9a-f]+")
+    run_name = re.compile(rf"{re.escape(recipes.name_of(path).replace('/', '-'))}-[0-9a-f]+")
     runs = (store.home() / "runs").glob("*/recipe.yaml")
-    mine = [file.parent for file in runs if called.fullmatch(file.parent.name)]
-    return sorted(mine, key=lambda run: (-_age(run), run.name))
+    folders = [file.parent for file in runs if run_name.fullmatch(file.parent.name)]
+    return sorted(folders, key=lambda run: (-_modified_s(run), run.name))
 
 
-def _age(run: Path) -> float:
-    """Return when a run was trained, or begun where it is not, in s since 1970; 0 if gone."""
+def _modified_s(run: Path) -> float:
+    """Return when a run was trained, else when it was begun, in s since 1970; 0 if it is gone."""
     for name in ("trained.json", "recipe.yaml"):
         with suppress(OSError):
             return (run / name).stat().st_mtime

@@ -1,4 +1,4 @@
-"""What a stage reports to: a terminal, a log, a test."""
+"""The interface through which stages report progress: to a terminal, a log, a test."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -8,19 +8,19 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Who is told what happens: a terminal, a log, a test."""
+    """Receives what a stage reports."""
 
     def say(self, text: str) -> None:
-        """A line for people."""
+        """Show a line."""
 
     def log_to(self, path: Path) -> None:
-        """Keep what is said from now on in this file too."""
+        """Append every later line to this file too."""
 
     def advance(self, what: str, done: int, total: int | None) -> None:
-        """Progress of something counted."""
+        """Show how many of a total are done; total: None if it is not known."""
 
     def step(self, epoch: int, step: int, steps: int, loss: "Tensor") -> None:
-        """One training step is done."""
+        """Show a training step. loss: a scalar on the device; reading it waits for the step."""
 
     def epoch(self, record: dict[str, Any]) -> None:
-        """One epoch is done and saved."""
+        """Show an epoch that is done and saved."""

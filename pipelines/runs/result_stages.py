@@ -1,13 +1,14 @@
-"""The stages that read a trained run: each publishes one result, or reads the one that is there.
+"""The stages that need a trained run: each makes one result, or reads the one that is there.
 
-Each works under the run's lock. Heavy imports happen inside, so that a hit answers at once.
+A result is made under the run's lock. Heavy imports are inside the functions, so that a hit ends at
+once.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipelines import device as machine
 from pipelines.disk import store
@@ -22,19 +23,25 @@ from pipelines.runs.prepare_stage import is_prepared, prepare
 from pipelines.runs.reporter import Reporter
 from pipelines.runs.train_stage import LOG
 
+if TYPE_CHECKING:
+    import torch
+
+Result = TypeVar("Result")
+
 
 def _ready(recipe: Recipe, run: Path, report: Reporter) -> DataPlan:
-    """Return the plan of a trained run, its caches made again if they are gone.
+    """Return the plan of a trained run, after making its caches again if they are gone.
 
-    Raises DataError if it is not trained, or its code or data are no longer those of the training.
+    Raises DataError if the run is not trained, or its code or data have changed since.
     """
     _check_trained(run)
     plan = plan_data(recipe)
     check_same_code(run, recipe, plan)
-    check_same_data(run, plan)
+    check_same_data(run, plan)  # before hours of preparing
     plan = plan if is_prepared(plan) else prepare(recipe, report, plan=plan)
     from pipelines.cache.receipts import check_same_content
 
+    # what the caches hold can be compared only once they are there
     check_same_content(run, plan)
     return plan
 
@@ -44,33 +51,49 @@ def _check_trained(run: Path) -> None:
         raise DataError(f"run {run.name} is not trained yet", "avsnn train RECIPE finishes it")
 
 
+def _kept_or_made(
+    run: Path, kept: Callable[[], Result | None], make: Callable[[], Result]
+) -> Result:
+    """Return the result that is kept, else make it under the run's lock.
+
+    kept: reads the published result, None if there is none that fits. It is called before the
+    lock, which a home without write permission cannot give, and again under it, for another process
+    may have published meanwhile.
+    """
+    if (result := kept()) is not None:
+        return result
+    with store.lock(run, what=f"run {run.name}"):
+        return result if (result := kept()) is not None else make()
+
+
+def _device(recipe: Recipe) -> "torch.device":
+    return machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+
+
 def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False) -> dict[str, Any]:
     """Evaluate a trained run on its test split, or read the result that is there."""
 
     def kept() -> dict[str, Any] | None:
         if force or not (run / "eval.json").exists():
             return None
-        found = run_files.read(run / "eval.json", schemas.Evaluation)
+        evaluation = run_files.read(run / "eval.json", schemas.Evaluation)
         report.say(f"evaluate: hit, {run.name}")
-        return found
+        return evaluation
 
-    if (hit := kept()) is not None:
-        return hit  # also in a home that one may only read
-    with store.lock(run, what=f"run {run.name}"):
-        if (hit := kept()) is not None:  # another process was faster
-            return hit
+    def make() -> dict[str, Any]:
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.evaluate import evaluate as evaluate_network
 
-        device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
-        result = evaluate_network(recipe, plan, run, device)
-    low, high = result["wilson"]
-    report.say(
-        f"evaluate: test accuracy {result['accuracy']:.2%} "
-        f"(95 % {low:.2%} to {high:.2%}, n = {result['n']})"
-    )
-    return result
+        evaluation = evaluate_network(recipe, plan, run, _device(recipe))
+        low, high = evaluation["wilson"]
+        report.say(
+            f"evaluate: test accuracy {evaluation['accuracy']:.2%} "
+            f"(95 % {low:.2%} to {high:.2%}, n = {evaluation['n']})"
+        )
+        return evaluation
+
+    return _kept_or_made(run, kept, make)
 
 
 def noise_eval(
@@ -85,36 +108,35 @@ def noise_eval(
         if force or not path.exists():
             return None
         kind = schemas.EventNoiseSweep if isinstance(noise, EventNoise) else schemas.NoiseSweep
-        found = run_files.read(path, kind)
-        if found["noise"] != json.loads(noise.model_dump_json()):
+        sweep = run_files.read(path, kind)
+        # the file's name has nine digits of a level, the file all of them
+        if sweep["noise"] != json.loads(noise.model_dump_json()):
             return None
         report.say(f"noise-eval: hit, {path.name}")
-        return found
+        return sweep
 
-    if (hit := kept()) is not None:
-        return hit
-    with store.lock(run, what=f"run {run.name}"):
-        if (hit := kept()) is not None:
-            return hit
+    def make() -> dict[str, Any]:
         report.log_to(run / LOG)
         plan = _ready(recipe, run, report)
-        device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
+        device = _device(recipe)
         if isinstance(noise, EventNoise):
             from pipelines.evaluation.event_noise_sweep import event_noise_sweep
 
-            result = event_noise_sweep(recipe, plan, run, noise, device, report.advance)
+            sweep = event_noise_sweep(recipe, plan, run, noise, device, report.advance)
         else:
             from pipelines.evaluation.noise_sweep import noise_sweep
 
-            result = noise_sweep(recipe, plan, run, noise, device, report.advance)
-    report.say(f"noise-eval: done, {path.with_suffix('.png')}")
-    return result
+            sweep = noise_sweep(recipe, plan, run, noise, device, report.advance)
+        report.say(f"noise-eval: done, {path.with_suffix('.png')}")
+        return sweep
+
+    return _kept_or_made(run, kept, make)
 
 
 def noise_eval_where_possible(
     recipe: Recipe, run: Path, noise: Noise, report: Reporter
 ) -> dict[str, Any] | None:
-    """Sweep the noise, or say why there is no input to put noise on and return None."""
+    """Sweep the noise; if no input can take noise, report why and return None."""
     try:
         return noise_eval(recipe, run, noise, report)
     except UsageError as error:
@@ -125,39 +147,35 @@ def noise_eval_where_possible(
 def predict(
     recipe: Recipe, run: Path, audio: Path | None, visual: Path | None, report: Reporter
 ) -> dict[str, Any]:
-    """Say what a trained run makes of one clip; see evaluation.single."""
+    """Classify one clip with a trained run; see evaluation.single."""
     plan = _ready(recipe, run, report)
     from pipelines.evaluation.single import predict_files
 
-    device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
-    return predict_files(recipe, plan, run, device, audio, visual)
+    return predict_files(recipe, plan, run, _device(recipe), audio, visual)
 
 
 def energy(
     recipe: Recipe, run: Path, samples: int, report: Reporter, *, force: bool = False
 ) -> dict[str, Any]:
-    """Count a trained run's operations, or read the result that is there."""
+    """Count a trained run's operations on test clips, or read the result that is there."""
     path = run / "energy.json"
 
     def kept() -> dict[str, Any] | None:
         if force or not path.exists():
             return None
-        found = run_files.read(path, schemas.Energy)
-        if found.get("asked") != samples:
+        counted = run_files.read(path, schemas.Energy)
+        if counted.get("asked") != samples:
             return None
         report.say(f"energy: hit, {run.name}")
-        return found
+        return counted
 
-    if (hit := kept()) is not None:
-        return hit
-    with store.lock(run, what=f"run {run.name}"):
-        if (hit := kept()) is not None:
-            return hit
+    def make() -> dict[str, Any]:
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.energy_run import energy_of_run
 
-        device = machine.choose(recipe.runtime.device, threads=recipe.runtime.threads)
-        return energy_of_run(recipe, plan, run, device, samples)
+        return energy_of_run(recipe, plan, run, _device(recipe), samples)
+
+    return _kept_or_made(run, kept, make)
 
 
 def explain(
@@ -171,50 +189,53 @@ def explain(
     from pipelines.evaluation import explain as explaining
 
     def kept() -> list[dict[str, Any]] | None:
-        if force or (found := explaining.kept(runs)) is None:
+        if force or (results := explaining.kept(runs)) is None:
             return None
         report.say(f"explain: hit, {', '.join(run.name for run in runs)}")
-        for result in found:
+        for result in results:
             explaining.report_left_out(result, report.say)
-        return found
+        return results
 
-    if (found := kept()) is None:
+    # as in _kept_or_made, with the locks of all runs. A lock that is taken is an error and is not
+    # waited for, so two processes with the runs in another order cannot block each other
+    if (results := kept()) is None:
         with ExitStack() as locks:
             for run in runs:
                 locks.enter_context(store.lock(run, what=f"run {run.name}"))
-            if (found := kept()) is None:
+            if (results := kept()) is None:
                 ready = [(recipe, _ready(recipe, run, report), run) for recipe, run in unique]
-                runtime = unique[0][0].runtime
-                device = machine.choose(runtime.device, threads=runtime.threads)
-                found = explaining.explain(ready, device, report.say)
+                device = _device(unique[0][0])
+                results = explaining.explain(ready, device, report.say)
     return [
         {**result, "folder": str(run / explaining.FOLDER)}
-        for result, run in zip(found, runs, strict=True)
+        for result, run in zip(results, runs, strict=True)
     ]
 
 
 def export(
     recipe: Recipe, run: Path, output: Path | None, report: Reporter, *, nir: bool, force: bool
 ) -> dict[str, Any]:
-    """Export a trained run to a folder, its own export/ if None, or read what is there.
+    """Export a trained run to a folder, or read the export that is there.
 
-    Raises UsageError for a folder that is there and is not an export of this run.
+    output: None for the run's own export/. Raises UsageError if the folder exists and is not an
+    export of this run.
     """
     from pipelines.evaluation.export_folder import kept
 
     folder = (output or run / "export").absolute()
-    said = kept(folder, run, replace=force)
-    if said is not None and not nir:
+    manifest = kept(folder, run, replace=force)
+    if manifest is not None and not nir:
         report.say(f"export: hit, {run.name}")
-        return {**said, "folder": str(folder)}
+        return {**manifest, "folder": str(folder)}
     with store.lock(run, what=f"run {run.name}"):
         if output is None:
             store.remove_leftovers(folder)
-        kept(folder, run, replace=force)  # it may be another's by now
+        # again, for its error: since the first look the folder may have become another run's
+        kept(folder, run, replace=force)
         plan = _ready(recipe, run, report)
         from pipelines.evaluation.export import export_run
 
         machine.choose("cpu", threads=recipe.runtime.threads)
-        said = export_run(recipe, plan, run, folder, nir=nir)
+        manifest = export_run(recipe, plan, run, folder, nir=nir)
     report.say(f"export: done, {folder}")
-    return {**said, "folder": str(folder)}
+    return {**manifest, "folder": str(folder)}

@@ -1,4 +1,4 @@
-"""`avsnn status`: whether each stage of a recipe is done, and what keeps it from being a hit."""
+"""`avsnn status`: which stages of a recipe are a hit, and why the others are a miss."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,16 +19,17 @@ from pipelines.results.noise_files import noise_result
 from pipelines.runs.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
 
 Row = dict[str, str]
-COMPARED = 50
+COMPARED = 50  # artefacts, the newest: a home may hold thousands of runs
 NOT_MADE = "not made yet"
 
 
 def status(
     recipe: Recipe, run: Path | None = None, noise: Noise | EventNoise | None = None
 ) -> list[Row]:
-    """Say of each stage whether it is a hit, with what it is called, or why it is a miss.
+    """Return a row for each stage: a hit with its artefact's name, or a miss with the reason.
 
-    run: its folder; None for where the recipe would be trained. noise: None for the recipe's.
+    run: the run's folder; None for the one that the recipe would be trained in. noise: None for the
+    recipe's.
     """
     plan = plan_data(recipe)
     run = run or run_folder(recipe, plan)
@@ -44,7 +45,7 @@ def status(
 
 
 def why_not_prepared(plan: DataPlan) -> list[str]:
-    """Say why what is to be prepared is not there, where something near it is."""
+    """Return why clips or caches are a miss, for those with a similar artefact that exists."""
     rows = [_clips(plan), *(_cache(cache) for cache in plan.caches.values())]
     return [
         f"{row['stage']}: {row['detail']}"
@@ -54,9 +55,10 @@ def why_not_prepared(plan: DataPlan) -> list[str]:
 
 
 def why_not_trained(recipe: Recipe, run: Path, plan: DataPlan) -> str:
-    """Say that a run with these settings is there, and why it is not this one; else ""."""
-    said = "" if run.exists() else _nearest_run(recipe, run, plan)
-    return "" if said.startswith(OTHER_SETTINGS) else said
+    """Return why a run with the same settings is not this one; "" if there is no such run."""
+    reason = "" if run.exists() else _nearest_run(recipe, run, plan)
+    # other settings were asked for: no surprise that needs a reason
+    return "" if reason.startswith(OTHER_SETTINGS) else reason
 
 
 def _row(stage: str, hit: bool, detail: str) -> Row:
@@ -88,15 +90,15 @@ def _clips(plan: DataPlan) -> Row:
 
 
 def _other_files(plan: DataPlan) -> str:
-    """Say which of the user's files keep clips that were made from being a hit; "" if none do."""
+    """Return which changed files of the user's make the clips a miss; "" if none do."""
     for receipt in _other_receipts(plan):
-        made = _made_from(receipt)
+        earlier = _made_from(receipt)
         clips = receipt.with_name(receipt.name.replace(".receipt.json", ".jsonl"))
         of_files = ("files", "classes")
-        same = all(made.get(k) == v for k, v in plan.made_from.items() if k not in of_files)
+        same = all(earlier.get(k) == v for k, v in plan.made_from.items() if k not in of_files)
         if same and (differs := in_place.since(clips, plan.own_files)):
-            said = f"files {made.get('files')}, not {plan.made_from.get('files')}"
-            return f"not with these files: {differs}; {clips.stem} has {said}"
+            hashes = f"files {earlier.get('files')}, not {plan.made_from.get('files')}"
+            return f"not with these files: {differs}; {clips.stem} has {hashes}"
     return ""
 
 
@@ -134,7 +136,7 @@ def _train(recipe: Recipe, run: Path, plan: DataPlan, other: str) -> Row:
 
 def _nearest_run(recipe: Recipe, run: Path, plan: DataPlan) -> str:
     others = run.parent.glob(f"{run.name.rpartition('-')[0]}-*/recipe.yaml")
-    wanted = of_a_run(recipe.resolved()) | {
+    missing_run = of_a_run(recipe.resolved()) | {
         CODE: code_of_run(recipe, plan),
         CACHES: [c.folder.name for c in plan.caches.values()],
     }
@@ -143,20 +145,20 @@ def _nearest_run(recipe: Recipe, run: Path, plan: DataPlan) -> str:
         for path in _newest(others)
         if path.parent != run and (settings := of_a_run(_settings(path)))
     )
-    return nearest(wanted, known)
+    return nearest(missing_run, known)
 
 
 def _beside(recipe: Path, *names: str) -> dict[str, Any]:
-    """Read parts of the env.json beside a run's recipe; {} where there is none to read."""
+    """Return parts of the env.json beside a run's recipe; {} if it is not readable."""
     try:
-        found = store.read_json(recipe.with_name("env.json"))
-        return {name: found[name] for name in names if name in found}
+        environment = store.read_json(recipe.with_name("env.json"))
+        return {name: environment[name] for name in names if name in environment}
     except (AvsnnError, TypeError):
         return {}
 
 
 def _other_code(run: Path, recipe: Recipe, plan: DataPlan) -> str:
-    """Say in what the code of a trained run is another one; "" if it is not, or is not readable."""
+    """Return in what the code of a trained run differs; "" if in nothing, or not readable."""
     try:
         return other_code(run, recipe, plan) if (run / "trained.json").exists() else ""
     except DataError:
@@ -170,16 +172,16 @@ def _evaluate(run: Path, other: str) -> Row:
 
 
 def _noise(noise: Noise | EventNoise, run: Path, other: str) -> Row:
-    path, wanted = run / f"{noise_result(noise)}.json", noise.model_dump(mode="json")
-    if _part(path, "noise") == wanted:
+    path, settings = run / f"{noise_result(noise)}.json", noise.model_dump(mode="json")
+    if _part(path, "noise") == settings:
         return _row("noise-eval", True, path.name)
     if path.exists():
         return _row("noise-eval", False, f"{path.name} is damaged")
     beginning = "event-noise-" if isinstance(noise, EventNoise) else "noise-"
-    others = (
-        (other.name, _part(other, "noise")) for other in _newest(run.glob(f"{beginning}*.json"))
+    sweeps = (
+        (sweep.name, _part(sweep, "noise")) for sweep in _newest(run.glob(f"{beginning}*.json"))
     )
-    return _row("noise-eval", False, nearest(wanted, others) or _after_training(run, other))
+    return _row("noise-eval", False, nearest(settings, sweeps) or _after_training(run, other))
 
 
 def _after_training(run: Path, other: str) -> str:
@@ -193,16 +195,16 @@ def _newest(paths: Iterable[Path]) -> list[Path]:
 
 
 def _part(path: Path, name: str) -> dict[str, Any]:
-    """Read one mapping of a JSON file; what cannot be read has nothing to compare."""
+    """Return one mapping of a JSON file; {} if it is not readable."""
     try:
-        found = store.read_json(path)[name]
+        part = store.read_json(path)[name]
     except (AvsnnError, KeyError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return part if isinstance(part, dict) else {}
 
 
 def _made_from(receipt: Path) -> dict[str, Any]:
-    # the statistics are what was found, not what was asked for
+    # the statistics were measured, and are in no key
     return {k: v for k, v in _part(receipt, "made_from").items() if k != "statistics"}
 
 
@@ -214,7 +216,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _other_versions(path: Path) -> str:
-    """Name the libraries an artefact was made with, where others are installed now."""
-    made, now = _part(path, "versions"), store.versions()
-    other = [f"{k} {v} (now {now.get(k)})" for k, v in made.items() if now.get(k) != v]
-    return f", made with {', '.join(other)}" if other else ""
+    """Return the libraries of an artefact of which another version is installed now; else ""."""
+    then, now = _part(path, "versions"), store.versions()
+    changed = [f"{k} {v} (now {now.get(k)})" for k, v in then.items() if now.get(k) != v]
+    return f", made with {', '.join(changed)}" if changed else ""

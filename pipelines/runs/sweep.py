@@ -1,4 +1,4 @@
-"""A sweep: ordinary runs over recipes, settings and seeds, each done once, whatever interrupts."""
+"""Sweeps: a grid of ordinary runs over recipes, settings and seeds, each run done once."""
 
 import itertools
 import re
@@ -22,12 +22,12 @@ MAX_RUNS = 10_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 OPENING, CLOSING = "[{(", "]})"
 LONGEST = 100  # characters of a recipe's path in a name: a file's has at most 255 bytes
-WAITING_S = 2.0  # between two looks at a run that another process has
+WAITING_S = 2.0  # between two tries to lock a run that another process works on
 
 
 @dataclass(frozen=True)
 class Point:
-    """One run of a grid. recipe: as it was named. settings: overrides, without the seed."""
+    """One run of a grid. recipe: its name or path. settings: overrides, without the seed."""
 
     recipe: str
     settings: tuple[str, ...]
@@ -66,15 +66,17 @@ def choices(setting: str) -> list[str]:
 
 
 def grid(names: Sequence[str], settings: Sequence[str], seeds: int | None) -> list[Point]:
-    """List the runs: recipes x all combinations of settings x seeds; a seed after the other.
+    """Return recipes x all combinations of settings x seeds, all runs of one seed before the next.
 
-    seeds: how many, counted from the recipe's own; None takes that one alone. Raises RecipeError
-    for the first combination that is no valid recipe, UsageError for too many or doubled runs.
+    seeds: number of seeds, starting at the recipe's; None for that one alone. Raises RecipeError
+    for the first combination that is no valid recipe, UsageError for too many or equal runs.
     """
     combinations = list(itertools.product(*(choices(setting) for setting in settings)))
     count = len(names) * len(combinations) * (seeds or 1)
     if count > MAX_RUNS:
         raise UsageError(f"{count} runs, at most {MAX_RUNS}", "sweep fewer settings at once")
+    # every combination is checked before the first is trained: an error in the last of them would
+    # come after days
     firsts = {}
     for name, combination in itertools.product(names, combinations):
         loaded = recipes.load(recipes.find(name), combination, with_model=True)
@@ -94,16 +96,16 @@ def opened(point: Point, more: Sequence[str] = ()) -> Recipe:
 
 
 def name_of(points: Sequence[Point]) -> str:
-    """Return what a sweep is called: its first recipe and a hash of all its points."""
+    """Return the default name of a sweep: its first recipe and a hash of all its points."""
     first = Path(points[0].recipe).with_suffix("").as_posix().strip("./").replace("/", "-")
     first = first[-LONGEST:].strip("./")
     return f"{first}-{store.key({'sweep': [asdict(point) for point in points]})}"
 
 
 def place(points: Sequence[Point], name: str | None = None) -> Path:
-    """Return the file of a sweep, `sweeps/<name>.json`. name: None takes name_of.
+    """Return the file of a sweep, `sweeps/<name>.json`. name: None for name_of(points).
 
-    Raises UsageError if the name cannot be a file's, or is that of a sweep of other points.
+    Raises UsageError if the name is no valid one, or that of a sweep with other points.
     """
     if name is not None and not NAME.fullmatch(name):
         raise UsageError(f"--name {name!r}: not a name", "letters, digits, . _ -; at most 80")
@@ -117,10 +119,10 @@ def place(points: Sequence[Point], name: str | None = None) -> Path:
 def record(
     points: Sequence[Point], name: str | None = None, runs: Sequence[str] | None = None
 ) -> Path:
-    """Write down which runs make up a sweep; returns the file. name: see place.
+    """Write the file that lists the runs of a sweep; returns its path. name: see place.
 
-    runs: the names of the runs, a point each; None computes them. The sweep is its points: where
-    the data have changed the same points are other runs, and the file names those.
+    runs: the name of each point's run; None computes them. A sweep is defined by its points: if the
+    data have changed, the same points are other runs, and the file lists those.
     """
     path = place(points, name)
     runs = runs or [run_folder(opened(point)).name for point in points]
@@ -130,7 +132,7 @@ def record(
 
 
 def _points(path: Path) -> list[Point]:
-    """Read the points of a sweep's file. Raises DataError if it is none."""
+    """Read the points of a sweep's file. Raises DataError if it is not one."""
     try:
         return [
             Point(row["recipe"], tuple(row["settings"]), row["seed"])
@@ -149,10 +151,11 @@ def run(
     mirror: Path | None = None,
     noise: bool = True,
 ) -> list[dict[str, Any]]:
-    """Train, evaluate and (with noise) sweep the noise of every point; what is done is not redone.
+    """Train, evaluate and, with noise, sweep the noise of every point, where not done before.
 
-    A run that another process works on is left for the end, and waited for; one that fails is
-    reported, and the others go on. Returns a row a point: run, accuracy or None, and why not.
+    A run that another process works on is left for the end and waited for. The error of a run is
+    reported, and the others go on. Returns a row for each point: run, accuracy or
+    None, state or error, exit code.
     """
     rows: dict[Point, dict[str, Any]] = {}
     waiting: list[Point] = []
@@ -165,14 +168,14 @@ def run(
         except LockedError:
             waiting.append(point)
     for point in waiting:
-        told = False
+        is_reported = False
         while point not in rows:
             try:
                 rows[point] = _run(point, more, report, mirror, noise)
             except LockedError as error:
-                if not told:
+                if not is_reported:
                     report.say(f"sweep: waiting, {error.message}")
-                told = True
+                is_reported = True
                 time.sleep(WAITING_S)
     return [rows[point] for point in points]
 
@@ -180,7 +183,7 @@ def run(
 def _run(
     point: Point, more: Sequence[str], report: Reporter, mirror: Path | None, noise: bool
 ) -> dict[str, Any]:
-    """Do what is missing of a point; returns its row. Raises LockedError."""
+    """Do the stages of a point that are missing; returns its row. Raises LockedError."""
     row: dict[str, Any] = {"run": "", "accuracy": None, "state": "done", "exit_code": 0}
     try:
         recipe = opened(point, more)
@@ -190,7 +193,7 @@ def _run(
         row["accuracy"] = result_stages.evaluate(recipe, folder, report)["accuracy"]
         if noise:
             result_stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
-    except LockedError:
+    except LockedError:  # for the caller, who waits
         raise
     except AvsnnError as error:
         row |= {"state": error.message, "exit_code": error.exit_code}
@@ -199,29 +202,32 @@ def _run(
 
 
 def runs_of(name: str) -> list[Path] | None:
-    """Return the runs of a sweep, given its name, its beginning or its file; None if it is none.
+    """Return the runs of a sweep by its name, the beginning of its name or its file.
 
-    Raises DataError if several sweeps begin so, and none is called so.
+    Returns None if there is no such sweep. Raises DataError if several names begin so and none is
+    the whole name.
     """
-    given = expanded(name)
-    stem = given.name.removesuffix(".json")
-    if given.suffix == ".json" and is_file(given):
-        found = [given]
+    file = expanded(name)
+    stem = file.name.removesuffix(".json")
+    if file.suffix == ".json" and is_file(file):
+        matches = [file]
     else:
         known = sorted((store.home() / "sweeps").glob("*.json")) if stem else []
-        found = [path for path in known if path.stem == stem] or [
+        matches = [path for path in known if path.stem == stem] or [
             path for path in known if path.stem.startswith(stem)
         ]
-    if len(found) > 1:
-        stems = ", ".join(path.stem for path in found)
+    if len(matches) > 1:
+        stems = ", ".join(path.stem for path in matches)
         raise DataError(f"several sweeps begin with {name!r}: {stems}", "name one of them")
-    if not found:
+    if not matches:
         return None
-    content = store.read_json(found[0])
+    sweep_file = matches[0]
+    content = store.read_json(sweep_file)
     try:
         names = [str(entry["run"]) for entry in content["runs"]]
     except (KeyError, TypeError) as error:
-        raise DataError(f"{found[0]} is not a sweep", "avsnn sweep writes it") from error
+        raise DataError(f"{sweep_file} is not a sweep", "avsnn sweep writes it") from error
+    # a sweep's file may come from elsewhere: "../x" would lead out of the home
     if any(Path(run).name != run or run in ("", ".", "..") for run in names):
-        raise DataError(f"{found[0]} names a run outside", "avsnn sweep writes it")
+        raise DataError(f"{sweep_file} names a run outside", "avsnn sweep writes it")
     return [store.home() / "runs" / run for run in names]

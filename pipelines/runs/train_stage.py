@@ -1,4 +1,4 @@
-"""The stage `train`: a recipe trained in its run's folder, or continued, under the run's lock."""
+"""The stage `train`: train a recipe in its run's folder, or continue, under the run's lock."""
 
 import hashlib
 from contextlib import suppress
@@ -26,18 +26,18 @@ LOG = "run.log"
 def train(
     recipe: Recipe, report: Reporter, *, mirror: Path | None = None, fresh: bool = False
 ) -> Path:
-    """Train a recipe, or go on where it stopped; returns the run's folder.
+    """Train a recipe, or continue where training stopped; returns the run's folder.
 
-    fresh: train anew what is there, or was begun anew; the old run stays until the new one is
-    whole. Raises LockedError if another process trains the same recipe.
+    fresh: train from the beginning; an existing run stays until the new one is complete. Raises
+    LockedError if another process trains the same recipe.
     """
     plan = plan_data(recipe)
     run = run_folder(recipe, plan)
     if not fresh and _is_trained(run, recipe, report):
-        return run  # whoever may only read the home has a hit too
+        return run  # before the lock, which a home without write permission cannot give
     with store.lock(run, what=f"run {run.name}"):
         if not fresh and _is_trained(run, recipe, report):
-            return run
+            return run  # another process has trained it meanwhile
         from pipelines.runs.status import why_not_trained
 
         if reason := why_not_trained(recipe, run, plan):
@@ -47,10 +47,11 @@ def train(
             threads=recipe.runtime.threads,
             deterministic=recipe.train.deterministic,
         )
-        # what is there stays until the new run is whole
+        # a run is trained anew in another folder, which replaces the old one when it is complete;
+        # one that was interrupted there is continued there, unless fresh
         anew = trained_anew(run)
         work = anew if anew.exists() or (fresh and run.exists()) else run
-        # a run that goes on has what it began from in its checkpoint
+        # a run that continues has the weights it started from in its checkpoint
         if fresh or not any(work.glob("checkpoint-*")):
             for name in recipe.train.start_from:  # before hours of preparing
                 if not (store.home() / "runs" / name / "trained.json").exists():
@@ -62,7 +63,7 @@ def train(
             _train(recipe, plan, work, device, report, mirror)
         if work != run:
             store.publish_folder(work, run)
-            with suppress(OSError):  # others are trained anew too
+            with suppress(OSError):  # not empty: other runs are being trained anew
                 work.parent.rmdir()
             report.log_to(run / LOG)
             report.say(f"train: {run.name} is the one trained anew")
@@ -77,24 +78,25 @@ def _train(
     report: Reporter,
     mirror: Path | None,
 ) -> None:
-    """Prepare and train in a folder, or go on there."""
-    # loaded before hours of preparing: what runs is the code that the key was made of
+    """Prepare and train in a folder, or continue there."""
+    # before hours of preparing, in which the user may edit the code: what is loaded now is the code
+    # that the key was computed from
     from pipelines.training.loop import train as train_network
 
-    # before they are made, so that no `cache prune --unused` takes them in between
+    # before the caches are made, so that no `cache prune --unused` removes one in between
     claims.lay(run, [cache.folder.name for cache in plan.caches.values()], report.say)
     prepare(recipe, report, mirror=mirror, plan=plan)
     _describe(run, recipe, plan, machine.description(device))
     claims.settle(run, report.say)
-    chosen = train_network(recipe, plan, run, device, report)
+    selected = train_network(recipe, plan, run, device, report)
     report.say(
-        f"train: done, epoch {chosen['epoch']} of {recipe.train.epochs} selected "
-        f"({recipe.train.select}), validation {chosen['validation_accuracy']:.2%}"
+        f"train: done, epoch {selected['epoch']} of {recipe.train.epochs} selected "
+        f"({recipe.train.select}), validation {selected['validation_accuracy']:.2%}"
     )
 
 
 def _is_trained(run: Path, recipe: Recipe, report: Reporter) -> bool:
-    """Say whether there is nothing to train; a recipe that the run lost is written again."""
+    """Check whether the run is trained. A recipe.yaml that the run has lost is written again."""
     if trained_anew(run).exists() or not (run / "trained.json").exists():
         return False
     run_files.read(run / "trained.json", schemas.Trained)
@@ -105,24 +107,25 @@ def _is_trained(run: Path, recipe: Recipe, report: Reporter) -> bool:
 
 
 def _bring_back(run: Path, recipe: Recipe, report: Reporter) -> None:
-    """Write the recipe that a run has lost, if this one is the same to the byte, and say so."""
-    said = f"train: {run.name} has lost its recipe.yaml"
-    wanted = run_files.read(run / "env.json", schemas.Environment).get("recipe_sha256")
+    """Write the recipe.yaml that a run has lost, if this recipe is the same to the byte."""
+    lost = f"train: {run.name} has lost its recipe.yaml"
+    written_sha256 = run_files.read(run / "env.json", schemas.Environment).get("recipe_sha256")
     text = recipe.to_yaml()
-    if wanted not in (None, hashlib.sha256(text.encode()).hexdigest()):
-        report.say(f"{said}, and was trained with other noise, published or runtime settings")
+    # sections that are in no key may differ: another text would break the chain of seals
+    if written_sha256 not in (None, hashlib.sha256(text.encode()).hexdigest()):
+        report.say(f"{lost}, and was trained with other noise, published or runtime settings")
         return
     try:
         store.publish_text(run / "recipe.yaml", text)
-        report.say(f"{said}: written again")
-    except MachineError as error:  # a home that one may only read
-        report.say(f"{said}: {error.message}")
+        report.say(f"{lost}: written again")
+    except MachineError as error:  # a home without write permission
+        report.say(f"{lost}: {error.message}")
 
 
 def _describe(run: Path, recipe: Recipe, plan: DataPlan, description: dict[str, Any]) -> None:
-    """Write what the run is, before it starts; an unchanged recipe is not written again.
+    """Write env.json and, if it is not there, recipe.yaml of a run that starts or continues.
 
-    Raises DataError if it was begun with another recipe, or with other data than there are now.
+    Raises DataError if the run was started with other data than there are now.
     """
     from pipelines.cache.receipts import cache_receipt, check_same_content
 

@@ -1,4 +1,4 @@
-"""The clips of a split as batches on the device: resident where they fit, streamed where not."""
+"""The clips of a split as batches on the device: resident if they fit, else streamed."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from pipelines.plan.data_plan import DataPlan
 from pipelines.recipe.recipe import Recipe
 from pipelines.training.readers import Readers, Request
 
-# share of the free memory that a resident split may take
+# share of the free memory that a resident split may take; the rest is for the network
 RESIDENT_SHARE = 0.4
 
 
@@ -62,9 +62,9 @@ def open_split(plan: DataPlan, clips: Sequence[Clip], name: str) -> Split:
     caches = {m: open_rows(cache, name) for m, cache in plan.caches.items()}
     rows = {}
     for modality, cache in caches.items():
-        place = {source: row for row, source in enumerate(cache.sources)}
+        row_of = {source: row for row, source in enumerate(cache.sources)}
         try:
-            rows[modality] = np.array([place[getattr(clip, modality)] for clip in chosen])
+            rows[modality] = np.array([row_of[getattr(clip, modality)] for clip in chosen])
         except KeyError as error:
             raise DataError(
                 f"cache {cache.path} has no row {error}", "avsnn prepare RECIPE --force"
@@ -98,9 +98,9 @@ def in_order(clips: int, batch_size: int) -> list[np.ndarray]:
 def loader(
     split: Split, recipe: Recipe, device: torch.device, readers: Readers | None = None
 ) -> Callable[[list[np.ndarray]], Iterator[Batch]]:
-    """Return what turns lists of clip numbers into batches, resident or streamed.
+    """Return a function from lists of clip numbers to batches, resident or streamed.
 
-    readers: the processes to stream with, if others use them too.
+    readers: the reading processes, if several splits share them.
     """
     needed = sum(
         len(cache) * math.prod(cache.row_shape) * cache.dtype.itemsize
@@ -149,20 +149,21 @@ def _streamed(
     labels = torch.from_numpy(split.labels).to(device)
     azimuth = _azimuth(split, device)
 
-    def request(chosen: np.ndarray) -> Request:
+    def request_of(chosen: np.ndarray) -> Request:
         return [(cache, split.rows[m][chosen]) for m, cache in split.caches.items()]
 
     def moved(array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)
+        # from pinned memory the copy to a GPU runs while the network computes
         pinned = tensor.pin_memory() if device.type == "cuda" else tensor
         return pinned.to(device, non_blocking=True)
 
     def batches(order: list[np.ndarray]) -> Iterator[Batch]:
-        requests = map(request, order)
+        requests = map(request_of, order)
         stream = (
             readers.read(requests)
             if readers is not None
-            else ([cache.read(rows.tolist()) for cache, rows in wanted] for wanted in requests)
+            else ([cache.read(rows.tolist()) for cache, rows in request] for request in requests)
         )
         for chosen, read in zip(order, stream, strict=True):
             numbers = torch.from_numpy(chosen).to(device)

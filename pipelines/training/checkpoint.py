@@ -23,7 +23,7 @@ from pipelines.errors import DataError
 from pipelines.training import state_file
 
 NAME = re.compile(r"checkpoint-[0-9]{6}-[0-9]{6}")
-HINT = "train again with --fresh"
+TRAIN_AGAIN = "train again with --fresh"
 # what torch.load(weights_only=True) raises for bytes that are not what torch.save wrote
 NOT_A_STATE = (
     OSError,
@@ -59,15 +59,16 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
 def load_weights(path: Path, expected_sha256: str) -> dict[str, Tensor]:
     """Read weights. Raises DataError if missing, damaged, or not the bytes that were written."""
     try:
-        found = store.sha256(path)
-        if found != expected_sha256:
+        # the hash first: safetensors reads flipped bits as other weights
+        digest = store.sha256(path)
+        if digest != expected_sha256:
             raise DataError(
-                f"{path} is damaged: sha256 {found}, not {expected_sha256}",
+                f"{path} is damaged: sha256 {digest}, not {expected_sha256}",
                 "train again with --fresh, or restore the file",
             )
         weights: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(f"cannot read {path}: {error}", "train again with --fresh") from error
+        raise DataError(f"cannot read {path}: {error}", TRAIN_AGAIN) from error
     return weights
 
 
@@ -111,6 +112,7 @@ def save(
             made_from={"run": run.name},
             files=files,
         )
+    # only now: a kill before this leaves two checkpoints, never none
     for older in sorted(run.glob("checkpoint-*")):
         if NAME.fullmatch(older.name) and older.is_dir() and older.name != folder.name:
             shutil.rmtree(older)
@@ -129,31 +131,33 @@ def restore(
             raise KeyError(*sorted(lacking))
     except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise DataError(
-            f"{where} is not a checkpoint of this recipe: {error}", "train again with --fresh"
+            f"{where} is not a checkpoint of this recipe: {error}", TRAIN_AGAIN
         ) from error
 
 
 def newest(run: Path) -> Path | None:
     """Return the newest checkpoint of a run, None if it has none."""
-    found = sorted(
+    folders = sorted(
         path for path in run.glob("checkpoint-*") if NAME.fullmatch(path.name) and path.is_dir()
     )
-    return found[-1] if found else None
+    return (
+        folders[-1] if folders else None
+    )  # numbers are padded: the order of names is that of steps
 
 
 def load(folder: Path, model: nn.Module, epochs: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a checkpoint into a model; returns the best weights and the state.
 
-    epochs: the most that the state can tell of. Raises DataError if any file is not, byte for
-    byte, what was written.
+    epochs: the most epochs that the state's history can hold. Raises DataError if a file is not,
+    byte for byte, what was written.
     """
-    receipt = seal.read(folder / "receipt.json", HINT)
+    receipt = seal.read(folder / "receipt.json", TRAIN_AGAIN)
     try:
         if receipt["artefact"] != folder.name or receipt["made_from"]["run"] != folder.parent.name:
-            raise DataError(f"{folder}/receipt.json is another checkpoint's", HINT)
+            raise DataError(f"{folder}/receipt.json is another checkpoint's", TRAIN_AGAIN)
         hashes = [receipt["files"][name]["sha256"] for name in FILES]
     except (KeyError, TypeError) as error:
-        raise DataError(f"{folder}/receipt.json is damaged: {error}", HINT) from error
+        raise DataError(f"{folder}/receipt.json is damaged: {error}", TRAIN_AGAIN) from error
     weights, best = (
         load_weights(folder / name, expected)
         for name, expected in zip(FILES[:2], hashes, strict=False)
@@ -161,10 +165,11 @@ def load(folder: Path, model: nn.Module, epochs: int) -> tuple[dict[str, Tensor]
     path = folder / FILES[2]
     try:
         if store.sha256(path) != hashes[2]:
-            raise DataError(f"{path} is damaged", HINT)
-        state_file.check(path, model, epochs, HINT)
+            raise DataError(f"{path} is damaged", TRAIN_AGAIN)
+        # before torch.load, which would allocate whatever the file asks for
+        state_file.check(path, model, epochs, TRAIN_AGAIN)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except NOT_A_STATE as error:
-        raise DataError(f"cannot read {path}: {error}", HINT) from error
+        raise DataError(f"cannot read {path}: {error}", TRAIN_AGAIN) from error
     put_weights(model, weights, folder)
     return best, state

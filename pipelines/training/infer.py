@@ -19,10 +19,9 @@ Prepare = Callable[[Batch], tuple[Tensor | None, Tensor | None]]
 class Predictions(NamedTuple):
     """labels, predictions: (n,) int64. probabilities: (n, classes) float32. loss: mean CE.
 
-    objective: mean of what the network learns by, where it was asked for; of a loss over pairs of
-    clips it is that of these batches. rates: mean firing rate by layer, in 0-1. azimuth_deg: (n,)
-    float32 in [0, 360), where the network says where a sound is from; doa: how far off, where the
-    clips say it too.
+    objective: mean of the network's own loss, if asked for; a loss over pairs of clips depends on
+    the batches. rates: mean firing rate by layer, in 0-1. azimuth_deg: (n,) float32 in [0, 360), if
+    the network predicts the direction of a sound; doa: its errors, if the clips have directions.
     """
 
     labels: np.ndarray
@@ -41,7 +40,7 @@ class Predictions(NamedTuple):
 
 
 def by_name(audio: Tensor | None, visual: Tensor | None) -> dict[str, Tensor]:
-    """Return the modalities that are there, by the names that a network's forward gives them."""
+    """Return the modalities that are not None, by their names in a network's forward."""
     return {name: x for name, x in (("audio", audio), ("visual", visual)) if x is not None}
 
 
@@ -69,7 +68,7 @@ def predict(
     order = in_order(len(split), recipe.train.batch_size)
     with torch.no_grad(), record_rates(model) as sums:
         for batch in batches(order):
-            # features of noisy sounds are worked out in float32, as the cached ones were
+            # outside autocast: features of noisy sounds are computed in float32, as the cached ones
             prepared = prepare(batch)
             with autocast():
                 output = call(model, *prepared)
@@ -96,7 +95,7 @@ def predict(
 def _directions(azimuths: list[Tensor], split: Split) -> tuple[np.ndarray | None, Errors | None]:
     if not azimuths:
         return None, None
-    found = torch.cat(azimuths).cpu()
+    predicted = torch.cat(azimuths).cpu()
     if split.azimuth_deg is None:
-        return found.numpy(), None
-    return found.numpy(), errors(found, torch.from_numpy(split.azimuth_deg))
+        return predicted.numpy(), None
+    return predicted.numpy(), errors(predicted, torch.from_numpy(split.azimuth_deg))

@@ -1,4 +1,4 @@
-"""From cached rows to what the network sees: crop, noise, normalise; augment in training.
+"""Turn cached rows into the network's inputs: crop, noise, normalise; augment in training.
 
 Everything random is a pure function of (seed, epoch, clip), so it is the same on every device,
 for every number of workers, and after a resume.
@@ -29,7 +29,7 @@ from pipelines.training.scale import scale_of
 
 CHOOSE, LEVEL = 201, 202  # streams of the random numbers, apart from those in pipelines.signal
 
-Noise = Callable[[Tensor], Tensor]
+AddNoise = Callable[[Tensor], Tensor]
 
 
 class Inputs:
@@ -75,13 +75,14 @@ class Inputs:
                 visual = crops.flip(visual, keys)
             visual = visual.float()
             if noisy is not None and levels is not None:
+                # other keys than the sound's: the two noises are independent
                 dirty = add_noise(visual, levels, keys ^ 1)
                 visual = torch.where(noisy[:, None, None, None], dirty, visual)
             visual = self._shaped(self.scales["visual"](_unfolded(visual, steps)))
         return audio, visual
 
     def for_evaluation(
-        self, batch: Batch, image_noise: Noise | None = None
+        self, batch: Batch, image_noise: AddNoise | None = None
     ) -> tuple[Tensor | None, Tensor | None]:
         """Crop the centre and normalise; image_noise acts on levels or counts before that."""
         audio, visual, steps = batch.audio, *_folded(batch.visual)
@@ -94,7 +95,7 @@ class Inputs:
             visual = self._shaped(self.scales["visual"](_unfolded(visual, steps)))
         return audio, visual
 
-    def extract_noisy(self, waveforms: Tensor, noise: Noise) -> Tensor:
+    def extract_noisy(self, waveforms: Tensor, noise: AddNoise) -> Tensor:
         """Compute the recipe's audio feature of waveforms with noise on them, as it is cached.
 
         waveforms: (B, [M,] samples), clean, at the recipe's sample rate. A feature that cuts its
@@ -129,7 +130,7 @@ class Inputs:
         )
         workers = worker_count(self.recipe.runtime.num_workers)
         refused: dict[str, str] = {}
-        found = batches(
+        decoded = batches(
             decode_all(reading, rows.sources, workers),
             reading,
             sample_rate=settings.sample_rate,
@@ -137,17 +138,18 @@ class Inputs:
             device=self.device,
         )
         parts, content = list[Tensor](), list[np.ndarray]()
-        for batch in found:
+        for batch in decoded:
             parts.append(batch.data)
             content.append(batch.content)
         for source, reason in refused.items():
             raise DataError(f"{source}: {reason}", f"avsnn download {self.plan.manifest.name}")
-        # noise would be put on a sound whose clean feature is another one
-        others = np.flatnonzero(np.concatenate(content) != rows.content)
-        if len(others):
+        # a changed file would give a noisy feature of another sound than the clean one's
+        changed = np.flatnonzero(np.concatenate(content) != rows.content)
+        if len(changed):
+            first = rows.sources[changed[0]]
             raise DataError(
-                f"{rows.sources[others[0]]}: has changed since {cache.folder.name} was made of it, "
-                f"as {len(others)} of {len(rows.sources)} have",
+                f"{first}: has changed since {cache.folder.name} was made of it, "
+                f"as {len(changed)} of {len(rows.sources)} have",
                 "run the command again, or bring back the files",
             )
         return torch.cat(parts)
@@ -188,5 +190,5 @@ def _unfolded(x: Tensor, steps: int) -> Tensor:
 
 
 def wants_channels_last(recipe: Recipe) -> bool:
-    """Say which memory layout the recipe asks for; "auto" is channels_last, on every device."""
+    """Return whether the recipe asks for channels_last, which "auto" is on every device."""
     return recipe.train.memory_format in ("auto", "channels_last")

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a question that the loop asks between steps."""
+"""SIGINT and SIGTERM noted in an object that the training loop checks between steps."""
 
 import contextlib
 import signal
@@ -10,15 +10,15 @@ from types import FrameType
 from pipelines.errors import Terminated
 
 # timeout, npm and others send one signal to the process and again to its group
-SAME_S = 1.0
+SAME_SIGNAL_S = 1.0
 
 
 class Interrupted(Exception):
-    """A signal has asked for the end; raised where nothing is half done."""
+    """A signal asks to stop; raised between steps, where the state can be saved."""
 
 
 class Stop:
-    """Whether a signal has asked for the end; a second one, later, does not wait for the answer."""
+    """Whether a signal asks to stop. A second signal, later, stops at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -27,7 +27,7 @@ class Stop:
         return self.signal is not None
 
     def leave(self) -> None:
-        """Raise what the signal means, once the state is saved."""
+        """Raise Terminated for SIGTERM, else KeyboardInterrupt; call it when the state is saved."""
         raise Terminated if self.signal == signal.SIGTERM else KeyboardInterrupt
 
 
@@ -41,14 +41,14 @@ def stop_on_signals(stop: Stop) -> Iterator[None]:
 
     def note(number: int, _frame: FrameType | None) -> None:
         nonlocal came
-        if stop and time.monotonic() - came > SAME_S:
+        if stop and time.monotonic() - came > SAME_SIGNAL_S:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         if not stop:
             stop.signal, came = number, time.monotonic()
 
-    # a shell starts background jobs with SIGINT ignored: so it stays
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in heard}
+    # a shell starts background jobs with SIGINT ignored: it stays ignored
+    handled = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in handled}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Training: one loop, resumable at every step, that selects on validation and never sees test."""
+"""Training: one loop, resumable at every step; it selects on validation and never reads test."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from pipelines.training.start import begin_from, frozen_parts
 
 
 class Watcher(Protocol):
-    """Who is told how training goes."""
+    """Receives the progress of training."""
 
     def step(self, epoch: int, step: int, steps: int, loss: Tensor) -> None:
         """One step is done; loss is a scalar on the device, and reading it waits for it."""
@@ -43,7 +43,7 @@ class Watcher(Protocol):
 def train(
     recipe: Recipe, plan: DataPlan, run: Path, device: torch.device, watch: Watcher
 ) -> dict[str, Any]:
-    """Train, or go on training; returns the selected epoch's record. Call with the run's lock.
+    """Train or continue; returns the selected epoch's record. Call with the run's lock held.
 
     A run is a function of the recipe: stopped anywhere and started again it ends, on one CPU, in
     the same bits. Raises DataError for a damaged checkpoint, MachineError if memory runs out.
@@ -56,19 +56,20 @@ def train(
     batches = {name: loader(split, recipe, device, readers) for name, split in splits.items()}
     inputs, autocast = Inputs(recipe, plan, device), autocast_of(recipe, device)
     model = build_model(recipe, plan, device)
-    found = checkpoint.newest(run)
-    begun = begin_from(model, recipe, plan) if found is None else []
+    newest = checkpoint.newest(run)
+    begun = begin_from(model, recipe, plan) if newest is None else []
     frozen = frozen_parts(model, settings.freeze)
     optimizer = make_optimizer(model, settings)
 
     best, history, start, skip = checkpoint.copy_of(model), list[Any](), 0, 0
     total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
-    if found is not None:
-        best, state = checkpoint.load(found, model, settings.epochs)
-        checkpoint.restore(found, state, optimizer, device)
+    if newest is not None:
+        best, state = checkpoint.load(newest, model, settings.epochs)
+        checkpoint.restore(newest, state, optimizer, device)
         history, start, skip = (state[k] for k in ("history", "epoch", "step"))
         begun = state["start_from"]
         total += state["loss_sum"]
+    # a kill between checkpoint and history leaves metrics.jsonl an epoch behind: write it again
     _write_history(run / "metrics.jsonl", history)
     board = SummaryWriter(str(run / "tensorboard"), purge_step=start)
 
@@ -101,9 +102,9 @@ def train(
         if settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
-        seen: Tensor = loss.detach()
-        total.add_(seen * len(batch.labels))
-        return seen
+        detached: Tensor = loss.detach()
+        total.add_(detached * len(batch.labels))
+        return detached
 
     try:
         with stop_on_signals(stop), contextlib.closing(readers):
@@ -134,7 +135,7 @@ def train(
                         autocast,
                         objective=True,
                     )
-                except (Interrupted, ReaderDied):
+                except (Interrupted, ReaderDied):  # between two steps: the state is whole
                     save(epoch, done)
                     if stop:
                         stop.leave()
@@ -152,6 +153,7 @@ def train(
                 history, skip, total = [*history, record], 0, torch.zeros_like(total)
                 if _selected(history, settings.select) is record:
                     best = checkpoint.copy_of(model)
+                # the checkpoint first: the history can be written again from it
                 save(epoch + 1, 0)
                 _write_history(run / "metrics.jsonl", history)
                 _to_board(board, record)
@@ -167,13 +169,13 @@ def train(
         ) from error
     finally:
         board.close()
-    chosen = _selected(history, settings.select)
+    selected = _selected(history, settings.select)
     checkpoint.save_weights(run / "best.safetensors", best)
     run_files.publish(
         run / "trained.json",
         schemas.Trained,
         {
-            "selected": chosen,
+            "selected": selected,
             "rule": settings.select,
             "epochs": settings.epochs,
             "sha256": store.sha256(run / "best.safetensors"),
@@ -185,11 +187,11 @@ def train(
             "machine": machine.description(device),
         },
     )
-    return chosen
+    return selected
 
 
 def _selected(history: list[dict[str, Any]], rule: str) -> dict[str, Any]:
-    """Return the record that the rule selects; the first of equals."""
+    """Return the record of the epoch that the rule selects; of equal ones the first."""
     if rule == "last":
         return history[-1]
     if rule == "lowest-loss":

@@ -27,12 +27,12 @@ from pipelines.training.interrupt import Interrupted
 Request = Sequence[tuple[Rows, np.ndarray]]
 
 PARENTS = (signal.SIGINT, signal.SIGTERM)
-LOOK_S = 0.2  # how often a wait looks whether a signal has come
+POLL_S = 0.2  # between two checks for a signal during a wait
 END_S = 5
 
 
 class ReaderDied(MachineError):
-    """A reading process has ended though nobody asked it to; what was computed so far is whole."""
+    """A reading process ended unexpectedly; the state of training is whole."""
 
 
 class Readers:
@@ -64,10 +64,10 @@ class Readers:
             for turn, request in enumerate(requests):
                 number = turn % self._count
                 if turn >= self._count:
-                    found = self._received(*under_way.popleft())
+                    arrays = self._received(*under_way.popleft())
                     self._send(number, request)
                     under_way.append((number, request))
-                    yield found
+                    yield arrays
                 else:
                     self._send(number, request)
                     under_way.append((number, request))
@@ -75,7 +75,7 @@ class Readers:
                 yield self._received(*under_way.popleft())
             is_whole = True
         finally:
-            if not is_whole:  # answers that nobody waits for
+            if not is_whole:  # unread answers would be taken for those of the next read
                 self.close()
 
     def _start(self) -> None:
@@ -108,7 +108,7 @@ class Readers:
 
     def _received(self, number: int, request: Request) -> list[np.ndarray]:
         process, link = self._members[number]
-        while not connection.wait([link, process.sentinel], LOOK_S):
+        while not connection.wait([link, process.sentinel], POLL_S):
             if self._asked_to_stop():
                 raise Interrupted
         arrays = [np.empty((len(rows), *cache.row_shape), cache.dtype) for cache, rows in request]
@@ -136,7 +136,7 @@ def serve(link: Connection) -> None:
                     if path not in caches:
                         caches[path] = Rows(path)
                     arrays.append(caches[path].read(rows.tolist()))
-            except Exception as error:  # told where the answer is waited for
+            except Exception as error:  # raised in the parent, where the answer is read
                 link.send(error)
                 continue
             link.send(None)

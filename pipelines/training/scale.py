@@ -1,4 +1,4 @@
-"""From a cache's unit to what the network gets: (x - mean) / sd by channel."""
+"""Normalise a cache's rows for the network: (x - mean) / sd by channel."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Scale:
     sd: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) or (B, T, C, H, W) in the cache's unit; returns float32."""
+        """Normalise x: (B, C, H, W) or (B, T, C, H, W) in the cache's unit; returns float32."""
         return (x.float() - self.mean) / self.sd
 
 

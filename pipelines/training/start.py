@@ -1,4 +1,4 @@
-"""Training that begins from the weights of earlier runs, or leaves parts of them as they are."""
+"""Start training from the weights of earlier runs, and freeze parts of a network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ def begin_from(model: nn.Module, recipe: Recipe, plan: DataPlan) -> list[dict[st
 
 
 def _learned(model: nn.Module) -> dict[str, Tensor]:
-    """Return what of a network's state was learned: weights, and what norms have seen."""
+    """Return the learned part of a network's state: weights, and the statistics of norms."""
     parameters = dict(model.named_parameters())
     return {
         name: tensor
@@ -73,7 +73,7 @@ def _learned(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
-    """Refuse a run that has learned from, or was selected on, what is tested here."""
+    """Raise DataError for a run that was trained or selected on clips that are test clips here."""
     theirs = plan_data(source)
     check_same_code(run, source, theirs)
     check_same_data(run, theirs)
@@ -83,8 +83,8 @@ def _check_no_leak(source: Recipe, run: Path, plan: DataPlan) -> None:
         return
     learned = [clip for clip in clips_of(theirs) if clip.split != "test"]
     test = [clip for clip in clips_of(plan) if clip.split == "test"]
-    seen = {m: {getattr(clip, m) for clip in learned} - {""} for m in _modalities(source)}
-    leaked = sum(any(getattr(clip, m) in seen[m] for m in seen) for clip in test)
+    sources = {m: {getattr(clip, m) for clip in learned} - {""} for m in _modalities(source)}
+    leaked = sum(any(getattr(clip, m) in sources[m] for m in sources) for clip in test)
     if leaked:
         raise DataError(
             f"train.start_from: {run.name} has learned from {leaked} of the {len(test)} test clips",

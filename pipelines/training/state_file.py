@@ -1,4 +1,4 @@
-"""How much a checkpoint's state may hold: looked at before torch.load makes all that it asks for.
+"""Bound the size of a checkpoint's state, before torch.load allocates all that it asks for.
 
 A pickle is a program. One of 60 MB makes gigabytes of empty lists in a minute or more, and one that
 is compressed makes them of kilobytes.
@@ -36,12 +36,12 @@ def check(path: Path, model: nn.Module, epochs: int, hint: str) -> None:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}", hint) from error
-    pickles = sum(one.file_size for one in members if one.filename.endswith(".pkl"))
+    pickles = sum(part.file_size for part in members if part.filename.endswith(".pkl"))
     if pickles > most:
         raise DataError(
             f"{path} has {pickles} bytes of pickle, a state of this network at most {most}", hint
         )
-    if any(one.compress_type != zipfile.ZIP_STORED for one in members) or (
-        sum(one.file_size for one in members) > size
+    if any(part.compress_type != zipfile.ZIP_STORED for part in members) or (
+        sum(part.file_size for part in members) > size
     ):
         raise DataError(f"cannot read {path}: it unpacks to more than its own size", hint)
