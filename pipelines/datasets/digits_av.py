@@ -2,8 +2,8 @@
 
 Images: scikit-learn's 1,797 real digits (8 x 8, UCI optical recognition, test part). Sound: the
 keypad tone of the same digit, synthesised after ITU-T Q.23 (the two frequencies of each key,
-within +-1.5 % of nominal) and Q.24 (levels, and twist of at most 4 dB high below low, 8 dB low
-below high), 8 kHz, with random onset, length, level, twist and frequency offset. A toy: its
+within +-1.5 % of nominal) and Q.24 (levels, and a twist, the low tone's level over the high one's,
+of -4 to 8 dB), 8 kHz, with random onset, length, level, twist and frequency offset. A toy: its
 numbers show that the tool works, not how good a network is.
 """
 
