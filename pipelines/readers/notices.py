@@ -21,7 +21,7 @@ def notice(text: str) -> None:
 
 @contextmanager
 def collected_notices() -> Iterator[list[str]]:
-    """Collect the notices that are given inside, in this thread."""
+    """Collect the notices of the block, in this thread."""
     notices: list[str] = []
     token = _collected.set(notices)
     try:
