@@ -189,7 +189,7 @@ def _run(
         recipe = opened(point, more)
         row["run"] = run_folder(recipe).name
         folder = train_stage.train(recipe, report, mirror=mirror)
-        row["run"] = folder.name  # what was downloaded since may have given it another key
+        row["run"] = folder.name  # another key if files were downloaded meanwhile
         row["accuracy"] = result_stages.evaluate(recipe, folder, report)["accuracy"]
         if noise:
             result_stages.noise_eval_where_possible(recipe, folder, recipe.noise, report)
