@@ -81,7 +81,7 @@ def report(
     left_out = [folder.name for folder in folders if not _is_evaluated(folder)]
     results = {folder: comparison.read(folder) for folder in folders if _is_evaluated(folder)}
     if not results:
-        raise DataError(f"not evaluated: {', '.join(left_out)}", "avsnn evaluate RUN")
+        raise DataError(f"not evaluated: {', '.join(left_out)}", comparison.EVALUATE)
     for name in left_out:
         reporter.say(f"report: {name} is left out, it is not evaluated")
     rows = comparison.compare(list(results.values()))

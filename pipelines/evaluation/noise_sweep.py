@@ -21,7 +21,13 @@ from pipelines.clips.clips import Clip
 from pipelines.disk import store
 from pipelines.errors import UsageError
 from pipelines.evaluation.evaluate import doa_summary
-from pipelines.evaluation.noise_examples import MOST_LEVELS, Rows, draw_examples, unscaled
+from pipelines.evaluation.noise_examples import (
+    MOST_LEVELS,
+    Reading,
+    Rows,
+    draw_examples,
+    unscaled,
+)
 from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures.noise_plot import NoiseCurve, draw_noise
 from pipelines.figures.plot_style import write
@@ -114,10 +120,12 @@ def publish_examples(
         for modality, x in zip(("audio", "visual"), prepare(level), strict=True):
             if x is not None:
                 rows.setdefault(modality, []).append(unscaled(x, inputs.scales[modality]))
-    visual = inputs.recipe.visual
-    events = visual is not None and registry.load("feature", visual.feature).READS == "events"
+    sections = {"audio": inputs.recipe.audio, "visual": inputs.recipe.visual}
+    features = {modality: registry.load("feature", section.feature)
+                for modality, section in sections.items() if section is not None}  # fmt: skip
+    readings = {modality: Reading(f.READS, f.UNIT) for modality, f in features.items()}
     title = f"{inputs.plan.manifest.classes[clip.label]}: {clip.id}"
-    figure = draw_examples(chosen, rows, events=events, title=title, name=name)
+    figure = draw_examples(chosen, rows, readings, title=title, name=name)
     write(figure, ending(stem, "-examples.png"))
 
 

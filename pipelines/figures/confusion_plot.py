@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipelines.figures.plot_style import headline, new_figure, paper_style, shorten
+from pipelines.figures.ground import ground
+from pipelines.figures.labels import shorten
+from pipelines.figures.plot_style import headline, new_figure, paper_style
 from pipelines.results.metrics import wilson_interval
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str)
     name up to 60. A row without samples is grey. Raises ValueError where the matrix is empty, holds
     anything but counts, or does not fit the names.
     """
-    import matplotlib
+    from matplotlib.colors import LinearSegmentedColormap
 
     counts = _counts(confusion, len(class_names))
     classes, n, correct = len(counts), int(counts.sum()), int(np.trace(counts))
@@ -30,7 +32,8 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str)
     axes = figure.subplots()
     with np.errstate(invalid="ignore"):
         percent = 100.0 * counts / counts.sum(axis=1, keepdims=True)
-    colours = matplotlib.colormaps["Blues"].with_extremes(bad="#E8E8E8")
+    colours = LinearSegmentedColormap.from_list("shares", ground().shares)
+    colours = colours.with_extremes(bad=ground().faint)
     image = axes.imshow(percent, cmap=colours, vmin=0, vmax=100, interpolation="nearest")
     axes.spines[:].set_visible(True)
     if classes <= 60:
@@ -52,7 +55,7 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str)
         cell_points = axes.get_window_extent().width / figure.dpi * 72 / classes
         size = min(8.0, cell_points / (0.7 * len(str(counts.max()))))
         for (row, column), count in np.ndenumerate(counts):
-            ink = _readable_on(shades[row][column]) if count else "#8C8C8C"
+            ink = _readable_on(shades[row][column]) if count else ground().muted
             axes.text(column, row, str(count), ha="center", va="center", color=ink, fontsize=size)
     return figure
 

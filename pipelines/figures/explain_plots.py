@@ -9,24 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.figures.plot_style import (
-    COLOURS,
-    MUTED,
-    headline,
-    new_figure,
-    paper_style,
-    shorten,
-    wrap,
-)
+from pipelines.figures.ground import LIGHT, ground
+from pipelines.figures.labels import shorten, wrap, wrap_apart
+from pipelines.figures.plot_style import headline, new_figure, paper_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Picture = NDArray[np.floating[Any]]
-# channels of an event camera, of the palette: 0 is darker, 1 is brighter
-POLARITIES = (COLOURS[0], COLOURS[1])
-POLARITIES_SAID = "events: blue darker, vermilion brighter, dark both"
+# ink of an event camera's channels, on white paper whatever the ground: 0 darker, 1 brighter
+POLARITIES = LIGHT.curves[:2]
+POLARITIES_NOTE = "events: blue darker, vermilion brighter, dark both"
 # colours of a map, never dark, and how much of them a black pixel of the input takes away
 HEAT, SHADE = ("#FFFFE5", "#FECC5C", "#FD8D3C", "#E31A1C"), 0.65
 
@@ -58,16 +52,16 @@ class CamRow(NamedTuple):
     said: list[str]
 
 
-def as_picture(x: NDArray[Any], *, events: bool) -> Picture:
+def as_picture(x: NDArray[Any], *, events: bool, full: float | None = None) -> Picture:
     """Show a cached visual input, (C, H, W) or (T, C, H, W): (H, W) grey or (H, W, 3), in 0..1.
 
     Events are summed over time, on white, deeper for more: darker blue and brighter vermilion, or
-    black where there is one channel; full colour is the 99th percentile of the pixels with events.
+    black where there is one channel; full: the events of full colour, else `full_ink`.
     Of several frames the middle one is shown. 8-bit levels are shown as they are, anything else
     from its least to its largest value; of other than 3 channels, their mean.
     """
     if events:
-        return _events(x.reshape(-1, *x.shape[-3:]).sum(0, dtype=np.float64))
+        return _events(_summed(x), full_ink(x) if full is None else full)
     frame = x[len(x) // 2] if x.ndim == 4 else x
     levels = frame.astype(np.float64)
     if frame.dtype == np.uint8:
@@ -78,13 +72,27 @@ def as_picture(x: NDArray[Any], *, events: bool) -> Picture:
     return np.moveaxis(levels, 0, -1) if len(levels) == 3 else levels.mean(0)
 
 
-def _events(counts: Picture) -> Picture:
-    """counts: (C, H, W)."""
+def full_ink(x: NDArray[Any]) -> float:
+    """Return the 99th percentile of the counts of those pixels that have events, 1 for none.
+
+    x: events (C, H, W) or (T, C, H, W), summed over time.
+    """
+    counts = _summed(x)
+    filled = counts[counts > 0]
+    return float(np.percentile(filled, 99)) if filled.size else 1.0
+
+
+def _summed(x: NDArray[Any]) -> Picture:
+    total: Picture = x.reshape(-1, *x.shape[-3:]).sum(0, dtype=np.float64)
+    return total
+
+
+def _events(counts: Picture, full: float) -> Picture:
+    """counts: (C, H, W). full: the count of full colour."""
     from matplotlib.colors import to_rgb
 
     colours = POLARITIES if len(counts) == 2 else ("#000000",) * len(counts)
-    seen = counts[counts > 0]
-    strength = np.clip(counts / (np.percentile(seen, 99) if seen.size else 1), 0, 1)
+    strength = np.clip(counts / full, 0, 1)
     inks = 1 - np.array([to_rgb(colour) for colour in colours])
     # inks on paper: each takes its own share of the white
     left: Picture = np.prod(1 - strength[..., None] * inks[:, None, None], axis=0)
@@ -147,8 +155,8 @@ def draw_cams(
     figure = new_figure((max(2.9, 0.9 + side * (1 + len(columns))),
                          0.75 + max(0.4, side * tall) * len(rows)))  # fmt: skip
     panels = figure.subplots(len(rows), 1 + len(columns), squeeze=False)
-    for one, head in zip(panels[0], ("input", *columns), strict=True):
-        one.set_title(wrap(head, 18, 3), fontsize=7.5)
+    for axes, head in zip(panels[0], wrap_apart(("input", *columns), 18, 3), strict=True):
+        axes.set_title(head, fontsize=7.5)
     for row, axes in zip(rows, panels, strict=True):
         axes[0].set_ylabel(wrap(shorten(row.name, 24), 12, 2), rotation=0, ha="right", va="center")
         _show(axes[0], row.picture)
@@ -159,7 +167,9 @@ def draw_cams(
             one.imshow(heat, cmap=colours, vmin=0, vmax=1, interpolation="bilinear", extent=edges)
             one.imshow(_shades(grey), interpolation="nearest")
             if said != row.name:
-                one.set_xlabel(f"said {shorten(said, 16)}", fontsize=6.5, color=MUTED, labelpad=2)
+                one.set_xlabel(
+                    f"said {shorten(said, 16)}", fontsize=6.5, color=ground().muted, labelpad=2
+                )
     if columns:
         bar = figure.colorbar(ScalarMappable(cmap=colours), ax=panels, aspect=24, pad=0.02,
                               shrink=min(1.0, 2 / len(rows)))  # fmt: skip
@@ -201,10 +211,10 @@ def _draw_raster(axes: "Axes", raster: Raster) -> None:
         fontsize=6, loc="left",
     )  # fmt: skip
     time, neuron = np.nonzero(raster.spikes)
-    axes.hlines(neuron, time + 0.55, time + 1.45, color=COLOURS[0], linewidth=0.9)
+    axes.hlines(neuron, time + 0.55, time + 1.45, color=ground().curves[0], linewidth=0.9)
     if not shown:
         axes.text(0.5, 0.5, "silent", transform=axes.transAxes, ha="center", va="center",
-                  color=MUTED)  # fmt: skip
+                  color=ground().muted)  # fmt: skip
     axes.set(xlim=(0.5, steps + 0.5), ylim=(-1, max(shown, 1)))
     every = -(-steps // 8)
     axes.set_xticks(range(1, steps + 1, every))
@@ -215,7 +225,7 @@ def _show(axes: "Axes", picture: Picture) -> None:
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
-    axes.spines[:].set_color(MUTED)
+    axes.spines[:].set_color(ground().muted)
 
 
 def _shades(grey: Picture) -> Picture:

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.figures.ground import ground
+from pipelines.figures.labels import wrap_apart
 from pipelines.figures.plot_style import (
-    COLOURS,
     COLUMN_INCHES,
-    INK,
     LINES,
     MARKERS,
-    MUTED,
     finite,
     fraction,
     headline,
     new_figure,
     paper_style,
-    wrap,
 )
 from pipelines.recipe.noise import EVENT_UNITS
 
@@ -104,9 +102,13 @@ def draw_noise(
     axes.set(xlabel=level_axis.name, ylabel="accuracy (%)")
     headline(figure, title)
     axes.grid(axis="y")
-    ends = [_draw_curve(axes, k, curve, clean_x) for k, curve in enumerate(curves)]
+    names = wrap_apart([curve.label for curve in curves], 22, 3)
+    ends = [
+        _draw_curve(axes, k, curve, name, clean_x)
+        for k, (curve, name) in enumerate(zip(curves, names, strict=True))
+    ]
     for chance in sorted({100 * curve.chance for curve in curves if curve.chance is not None}):
-        axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1.0)
+        axes.axhline(chance, color=ground().muted, linestyle=":", linewidth=1.0)
         ends.append(_chance_end(chance, bottom, right, labels_x))
     _name_levels(axes, levels, clean_x if has_clean else None, -1 if level_axis.is_noise else 1)
     if has_clean:
@@ -156,12 +158,12 @@ def _percent_limits(curves: Sequence[NoiseCurve]) -> tuple[float, float]:
     return bottom, min(100, 10 * math.ceil((highest + 2) / 10))
 
 
-def _draw_curve(axes: "Axes", k: int, curve: NoiseCurve, clean_x: float) -> _End:
-    colour = COLOURS[k % len(COLOURS)]
+def _draw_curve(axes: "Axes", k: int, curve: NoiseCurve, name: str, clean_x: float) -> _End:
+    colour = ground().curves[k % len(ground().curves)]
     look: dict[str, Any] = {
         "color": colour,
         "marker": MARKERS[k % len(MARKERS)],
-        "markeredgecolor": "white",
+        "markeredgecolor": ground().page,
         "markeredgewidth": 0.5,
         "zorder": 4 + 0.01 * k,
     }
@@ -172,15 +174,17 @@ def _draw_curve(axes: "Axes", k: int, curve: NoiseCurve, clean_x: float) -> _End
     middle = [100 * value for value in curve.accuracy]
     axes.plot(curve.snr_db, middle, linestyle=LINES[k % len(LINES)], label=curve.label, **look)
     if curve.clean is None:
-        return _End(wrap(curve.label, 22, 3), curve.snr_db[-1], middle[-1], look)
+        return _End(name, curve.snr_db[-1], middle[-1], look)
     axes.plot([clean_x], [100 * curve.clean], linestyle="", label=f"{curve.label}, clean", **look)
-    return _End(wrap(curve.label, 22, 3), clean_x, 100 * curve.clean, look)
+    return _End(name, clean_x, 100 * curve.clean, look)
 
 
 def _chance_end(chance: float, bottom: float, right: float, labels_x: float) -> _End:
     if chance >= bottom:
-        return _End(f"chance {chance:.3g} %", right, chance, {"color": MUTED})
-    return _End(f"chance {chance:.3g} %\n(below the axis)", labels_x, bottom, {"color": MUTED})
+        return _End(f"chance {chance:.3g} %", right, chance, {"color": ground().muted})
+    return _End(
+        f"chance {chance:.3g} %\n(below the axis)", labels_x, bottom, {"color": ground().muted}
+    )
 
 
 def _name_levels(axes: "Axes", levels: Sequence[float], clean_x: float | None, sign: int) -> None:
@@ -199,7 +203,11 @@ def _name_levels(axes: "Axes", levels: Sequence[float], clean_x: float | None, s
 
 def _break_axis(axes: "Axes", x: float, half_gap: float) -> None:
     left, right = axes.get_xlim()
-    ink: dict[str, Any] = {"color": INK, "transform": axes.get_xaxis_transform(), "clip_on": False}
+    ink: dict[str, Any] = {
+        "color": ground().ink,
+        "transform": axes.get_xaxis_transform(),
+        "clip_on": False,
+    }
     axes.spines["bottom"].set_bounds(left, x - half_gap)
     axes.plot([x + half_gap, right], [0, 0], linewidth=0.5, **ink)
     for edge in (x - half_gap, x + half_gap):
@@ -209,10 +217,18 @@ def _break_axis(axes: "Axes", x: float, half_gap: float) -> None:
 
 def _label_ends(figure: "Figure", axes: "Axes", ends: Sequence[_End], x: float) -> None:
     texts = [
-        axes.annotate(end.text, (x, end.y), (5, 0), textcoords="offset points", va="center",
-                      annotation_clip=False, color=end.look["color"] if len(end.look) == 1 else INK)
+        axes.annotate(
+            end.text,
+            (x, end.y),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+            # chance has no marker: its text has its colour, which stands back
+            color=end.look["color"] if len(end.look) == 1 else ground().ink,
+        )
         for end in ends
-    ]  # fmt: skip
+    ]
     # The width of the text decides the layout; only then is its height in percent known.
     figure.draw_without_rendering()
     bottom, top = axes.get_ylim()

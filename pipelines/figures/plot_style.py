@@ -1,43 +1,40 @@
 """The look of all figures: palette, style, headline; and how a figure is written.
 
 Style and font come with matplotlib, not from the user's settings, and neither a date nor a version
-is written: the same numbers give the same bytes. White ground, so that a page may be dark.
+is written: the same numbers give the same bytes. Colours are those of the current ground.
 """
 
 import io
 import math
 import numbers
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.disk.store import publish
+from pipelines.figures.ground import DARK, LIGHT, drawn_on, ground
+from pipelines.figures.labels import wrap
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMN_INCHES = (5.0, 3.4)
 DPI = 300
-SCREEN_DPI = 160
-# Okabe & Ito 2008 without yellow, which is not legible on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+SCREEN_DPI = 200
+# under a folder of pictures: the same ones for a dark page
+DARK_FOLDER = "dark"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 LINES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
-INK, MUTED, FAINT = "#222222", "#666666", "#DDDDDD"
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8.0,
     "axes.labelsize": 8.0,
-    "axes.labelcolor": INK,
     "axes.linewidth": 0.5,
-    "axes.edgecolor": INK,
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "figure.titlesize": 8.5,
-    "text.color": INK,
     # A class name is text, also with a dollar sign in it.
     "text.parse_math": False,
     "xtick.labelsize": 7.5,
@@ -46,7 +43,6 @@ STYLE = {
     "ytick.major.width": 0.5,
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
-    "grid.color": FAINT,
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.3,
     "lines.markersize": 4.5,
@@ -60,8 +56,19 @@ def paper_style() -> Iterator[None]:
     """Draw or write within it: the user's settings stay out, and come back as they were."""
     import matplotlib.style
 
-    with matplotlib.style.context(["default", STYLE]):
+    with matplotlib.style.context(["default", STYLE, _colours()]):
         yield
+
+
+def _colours() -> dict[str, str]:
+    ink, page = ground().ink, ground().page
+    inked = ("axes.labelcolor", "axes.edgecolor", "text.color", "xtick.color", "ytick.color")
+    return dict.fromkeys(inked, ink) | {
+        "axes.facecolor": page,
+        "figure.facecolor": page,
+        "legend.facecolor": page,
+        "grid.color": ground().faint,
+    }
 
 
 def new_figure(inches: tuple[float, float]) -> "Figure":
@@ -69,13 +76,13 @@ def new_figure(inches: tuple[float, float]) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=inches, dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(figsize=inches, dpi=DPI, facecolor=ground().page, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 @paper_style()
-def write(figure: "Figure", path: Path) -> None:
+def write(figure: "Figure", path: Path, dpi: int = DPI) -> None:
     """Write a figure as .png or .pdf, atomically.
 
     Raises ValueError for another ending, MachineError where the disk refuses.
@@ -88,7 +95,7 @@ def write(figure: "Figure", path: Path) -> None:
     if kind not in metadata:
         raise ValueError(f"a figure is written as .png or .pdf, not as {path.name}")
     with publish(path) as part:
-        figure.savefig(part, format=kind[1:], dpi=DPI, metadata=metadata[kind])
+        figure.savefig(part, format=kind[1:], dpi=dpi, metadata=metadata[kind])
 
 
 @paper_style()
@@ -99,23 +106,34 @@ def as_png(figure: "Figure", dpi: int = SCREEN_DPI) -> bytes:
     return buffer.getvalue()
 
 
+def on_both_grounds(draw: Callable[[], "Figure"]) -> tuple[bytes, bytes]:
+    """Draw a figure on white and on dark; returns the bytes of both PNGs, in 256 colours."""
+    pictures = []
+    for chosen in (LIGHT, DARK):
+        with drawn_on(chosen):
+            pictures.append(_in_256_colours(as_png(draw())))
+    return pictures[0], pictures[1]
+
+
+def _in_256_colours(png: bytes) -> bytes:
+    """Return a PNG with a palette: a third of the size, at which two fit where one was."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        # median cut keeps the colours of large areas, such as the page's, as they are
+        flat = image.convert("RGB").quantize(
+            256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
+    flat.save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
 def headline(figure: "Figure", *lines: str) -> None:
     """Put lines over a figure, at its left; an empty line is left out."""
     text = "\n".join(filter(None, (wrap(line, 76, 2) for line in lines)))
     if text:
         figure.suptitle(text, x=0.01, ha="left")
-
-
-def wrap(text: str, width: int, max_lines: int) -> str:
-    """Break text after `width` characters; what does not fit into max_lines is cut, and marked."""
-    return "\n".join(textwrap.wrap(text, width, max_lines=max_lines, placeholder=" …"))
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut text to `length` characters by leaving out its middle."""
-    text = " ".join(text.split())
-    # The end stays: it is often what tells "engine, idling" from "engine, starting".
-    return text if len(text) <= length else f"{text[: length - 9]}…{text[-8:]}"
 
 
 def finite(value: Any, what: str) -> float:

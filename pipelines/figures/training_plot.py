@@ -4,16 +4,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.figures.plot_style import (
-    COLOURS,
-    COLUMN_INCHES,
-    INK,
-    MUTED,
-    finite,
-    fraction,
-    new_figure,
-    paper_style,
-)
+from pipelines.figures.ground import ground
+from pipelines.figures.plot_style import COLUMN_INCHES, finite, fraction, new_figure, paper_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,20 +38,22 @@ def draw_training(history: Sequence[Mapping[str, Any]], selected: int | None = N
     figure = new_figure(COLUMN_INCHES)
     panels = figure.subplots(2 if validated else 1, sharex=True, squeeze=False)[:, 0].tolist()
     marker = "o" if len(epochs) <= 25 else ""
-    panels[0].plot(epochs, losses, color=COLOURS[1], marker=marker, markersize=3)
+    panels[0].plot(epochs, losses, color=ground().curves[1], marker=marker, markersize=3)
     if all("validation_loss" in record for record in history):
         held_out = [
             finite(record["validation_loss"], f"validation_loss of epoch {epoch:g}")
             for epoch, record in zip(epochs, history, strict=True)
         ]
-        panels[0].plot(epochs, held_out, color=COLOURS[0], linestyle="--", marker=marker,
+        panels[0].plot(epochs, held_out, color=ground().curves[0], linestyle="--", marker=marker,
                        markersize=3)  # fmt: skip
         panels[0].legend(["training", "validation"])
         panels[0].set(ylabel="loss")
     else:
         panels[0].set(ylabel="training loss")
     if validated:
-        panels[1].plot(*zip(*validated, strict=True), color=COLOURS[0], marker=marker, markersize=3)
+        panels[1].plot(
+            *zip(*validated, strict=True), color=ground().curves[0], marker=marker, markersize=3
+        )
         panels[1].set(ylabel="validation\naccuracy (%)")
         best = max(validated, key=lambda point: (point[1], -point[0]))
         kept = next((point for point in validated if point[0] == selected), None)
@@ -76,9 +70,9 @@ def draw_training(history: Sequence[Mapping[str, Any]], selected: int | None = N
 
 def _mark(panels: Sequence["Axes"], name: str, epoch: float, percent: float) -> None:
     for panel in panels:
-        panel.axvline(epoch, color=MUTED, linewidth=0.8, linestyle=":", zorder=1)
+        panel.axvline(epoch, color=ground().muted, linewidth=0.8, linestyle=":", zorder=1)
     accuracy = panels[-1]
-    accuracy.plot([epoch], [percent], marker="*", markersize=8, color=INK, mew=0, zorder=5)
+    accuracy.plot([epoch], [percent], marker="*", markersize=8, color=ground().ink, mew=0, zorder=5)
     late = 2 * epoch > sum(accuracy.dataLim.intervalx)
     accuracy.annotate(
         f"{name}: epoch {epoch:g}, {percent:.1f} %",
@@ -87,5 +81,5 @@ def _mark(panels: Sequence["Axes"], name: str, epoch: float, percent: float) -> 
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         ha="right" if late else "left",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+        bbox={"facecolor": ground().page, "edgecolor": "none", "pad": 1, "alpha": 0.8},
     )

@@ -15,7 +15,7 @@ from pipelines.recipe.differences import differing
 from pipelines.results import run_files, schemas
 from pipelines.results.metrics import mcnemar_exact, mean_sd
 
-HINT = "avsnn evaluate RUN"
+EVALUATE = "avsnn evaluate RUN"
 DOA = ("mae_deg", "below_2_5_deg", "up_to_5_deg")
 
 
@@ -42,7 +42,7 @@ class Result(NamedTuple):
 def read(run: Path) -> Result:
     """Read a run's result. Raises DataError if it was not evaluated or is not readable."""
     if not (run / "eval.json").exists():
-        raise DataError(f"run {run.name} is not evaluated", HINT)
+        raise DataError(f"run {run.name} is not evaluated", EVALUATE)
     # the model's settings too: without them the rows of an ablation would fall into one
     resolved = recipes.load(run / "recipe.yaml").resolved()
     evaluation = run_files.read(run / "eval.json", schemas.Evaluation)

@@ -9,18 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipelines.figures.ground import ground
+from pipelines.figures.labels import wrap_apart
 from pipelines.figures.noise_plot import SNR, LevelAxis, NoiseCurve, draw_noise
-from pipelines.figures.plot_style import (
-    COLOURS,
-    COLUMN_INCHES,
-    INK,
-    headline,
-    new_figure,
-    paper_style,
-    wrap,
-)
+from pipelines.figures.plot_style import COLUMN_INCHES, headline, new_figure, paper_style
 from pipelines.recipe.differences import differing
 from pipelines.reports.compare import Result
+from pipelines.reports.system_names import names_apart
 from pipelines.results.metrics import wilson_interval
 
 if TYPE_CHECKING:
@@ -30,9 +25,12 @@ Row = Mapping[str, Any]
 
 
 def draw_noise_curves(
-    rows: Sequence[Row], modality: str = "both", title: str = "", chance: float | None = None,
+    rows: Sequence[Row],
+    modality: str = "both",
+    title: str = "",
+    chance: float | None = None,
     level_axis: LevelAxis = SNR,
-) -> "Figure":  # fmt: skip
+) -> "Figure":
     """Draw the mean accuracy over the level, one line a system, clean at the right.
 
     Bands are mean ± sd over the seeds, or a 95 % Wilson interval for one seed. modality: which
@@ -40,17 +38,16 @@ def draw_noise_curves(
     such a sweep are left out. chance: accuracy of guessing.
     Raises ValueError if no row has one.
     """
-    names = short_names(rows)
+    swept_rows = [row for row in rows if noise_points(row, modality)]
+    names, shared = names_apart(swept_rows)
     curves = []
-    for row, name in zip(rows, names, strict=True):
-        if points := noise_points(row, modality):
-            means = [mean for mean, _ in points.values()]
-            bands = [interval(mean, sd, row["n"]) for mean, sd in points.values()]
-            lows, highs = map(list, zip(*bands, strict=True))
-            curves.append(
-                NoiseCurve(name, list(points), means, lows, highs, row["accuracy"], chance)
-            )
-    return draw_noise(curves, title, level_axis)
+    for row, name in zip(swept_rows, names, strict=True):
+        points = noise_points(row, modality)
+        means = [mean for mean, _ in points.values()]
+        bands = [interval(mean, sd, row["n"]) for mean, sd in points.values()]
+        lows, highs = map(list, zip(*bands, strict=True))
+        curves.append(NoiseCurve(name, list(points), means, lows, highs, row["accuracy"], chance))
+    return draw_noise(curves, "; ".join(filter(None, (title, shared))), level_axis)
 
 
 @paper_style()
@@ -64,30 +61,48 @@ def draw_bars(rows: Sequence[Row], title: str = "") -> "Figure":
         raise ValueError("no system to draw")
     figure = new_figure((COLUMN_INCHES[0], 0.9 + 0.36 * len(rows)))
     axes = figure.subplots()
+    blue, vermilion, *_ = ground().curves
     places = range(len(rows))
     means = [100 * row["accuracy"] for row in rows]
-    axes.barh(places, means, height=0.6, color=COLOURS[0], alpha=0.55, label="ours, mean")
+    axes.barh(places, means, height=0.6, color=blue, alpha=0.55, label="ours, mean")
     for place, mean, row in zip(places, means, rows, strict=True):
         low, high = (100 * end for end in interval(row["accuracy"], row["sd"], row["n"]))
-        axes.errorbar(mean, place, xerr=[[mean - low], [high - mean]], color=INK, capsize=2.5,
-                      linewidth=0.9)  # fmt: skip
+        ends = [[mean - low], [high - mean]]
+        axes.errorbar(mean, place, xerr=ends, color=ground().ink, capsize=2.5, linewidth=0.9)
         if len(row["accuracies"]) > 1:
             seeds = [100 * accuracy for accuracy in row["accuracies"]]
+            edge = {"markeredgecolor": ground().page, "markeredgewidth": 0.4}
             # beside the error bar, which they would hide
-            axes.plot(seeds, [place + 0.2] * len(seeds), "o", color=COLOURS[0], markersize=3,
-                      markeredgecolor="white", markeredgewidth=0.4)  # fmt: skip
-        axes.annotate(_plus_minus(row), (1, place), (4, 0), xycoords=("axes fraction", "data"),
-                      textcoords="offset points", va="center")  # fmt: skip
-    published = [(row["published"]["accuracy_percent"], k) for k, row in enumerate(rows)
-                 if row["published"]]  # fmt: skip
+            axes.plot(seeds, [place + 0.2] * len(seeds), "o", color=blue, markersize=3, **edge)
+        axes.annotate(
+            _plus_minus(row),
+            (1, place),
+            (4, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="center",
+        )
+    published = [
+        (row["published"]["accuracy_percent"], place)
+        for place, row in enumerate(rows)
+        if row["published"]
+    ]
     if published:
-        axes.plot(*zip(*published, strict=True), "D", color=COLOURS[1], markerfacecolor="white",
-                  label="paper")  # fmt: skip
+        percents, published_places = zip(*published, strict=True)
+        axes.plot(
+            percents,
+            published_places,
+            "D",
+            color=vermilion,
+            markerfacecolor=ground().page,
+            label="paper",
+        )
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    axes.set_yticks(places, [wrap(name, 34, 2) for name in short_names(rows)])
+    names, shared = names_apart(rows)
+    axes.set_yticks(places, wrap_apart(names, 34, 2))
     axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5), xlabel="test accuracy (%)")
     axes.grid(axis="x")
-    headline(figure, title)
+    headline(figure, "; ".join(filter(None, (title, shared))))
     return figure
 
 
@@ -102,15 +117,17 @@ def draw_boxes(results: Sequence[Result], setting: str, title: str = "") -> "Fig
     groups = accuracies_by(results, setting)
     figure = new_figure((max(COLUMN_INCHES[0], 0.2 * len(groups)), COLUMN_INCHES[1]))
     axes = figure.subplots()
-    line = {"color": INK, "linewidth": 0.8}
+    line = {"color": ground().ink, "linewidth": 0.8}
     axes.boxplot(
         list(groups.values()), positions=range(len(groups)), widths=0.45, whis=(0, 100),
-        showfliers=False, patch_artist=True, boxprops={"facecolor": "#CFE3F1", **line},
-        medianprops=line | {"color": COLOURS[1], "linewidth": 1.4}, whiskerprops=line,
+        showfliers=False, patch_artist=True, boxprops={"facecolor": ground().box, **line},
+        medianprops=line | {"color": ground().curves[1], "linewidth": 1.4}, whiskerprops=line,
         capprops=line,
     )  # fmt: skip
     for place, seeds in enumerate(groups.values()):
-        axes.plot([place] * len(seeds), seeds, "o", color=COLOURS[0], markersize=3, zorder=4)
+        axes.plot(
+            [place] * len(seeds), seeds, "o", color=ground().curves[0], markersize=3, zorder=4
+        )
     is_crowded = len(groups) > 12
     gap = " " if is_crowded else "\n"
     axes.set_xticks(range(len(groups)), [f"{v:g}{gap}({len(s)})" for v, s in groups.items()])

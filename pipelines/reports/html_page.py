@@ -5,6 +5,7 @@ it is put; what these functions return is markup (Markup) and stays as it is.
 """
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# a number with its deviation, or the words for them
+SPREAD = re.compile(r"(?:[^\s±]+ )?± \S+")
 # what a file is known by as a page of ours; a test holds the template to it
-BEGINNING = "\n".join([
-    "<!doctype html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-    f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-])  # fmt: skip
+BEGINNING = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">"""
 
 
 def page(title: str, body: Iterable["str | Markup"]) -> str:
@@ -57,9 +61,19 @@ def facts(values: Mapping[str, str]) -> "Markup":
     return _piece("facts", values)
 
 
-def picture(png: bytes, alt: str, caption: str) -> "Markup":
-    """Return a figure with the picture's bytes in it. alt: what it shows, for who cannot see it."""
-    return _piece("picture", base64.b64encode(png).decode("ascii"), alt, caption)
+def picture(png: bytes, alt: str, caption: str, dark: bytes | None = None) -> "Markup":
+    """Return a figure with the bytes of its PNG in it.
+
+    alt: what it shows, for readers who cannot see it. dark: the same picture for a dark screen,
+    where there is one.
+    """
+    light, night = (base64.b64encode(data).decode("ascii") for data in (png, dark or b""))
+    return _piece("picture", light, night, alt, caption)
+
+
+def pictures(figures: Iterable["Markup"]) -> "Markup":
+    """Lay figures side by side, as many as fit; nothing for none."""
+    return _piece("pictures", list(figures))
 
 
 def folded(summary: str, *body: "str | Markup") -> "Markup":
@@ -77,16 +91,32 @@ def _environment() -> "Environment":
     """Load the templates once a process, and Jinja2 only where a page is made."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-        finalize=_printable, keep_trailing_newline=True,
-    )  # fmt: skip
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        keep_trailing_newline=True,
+    )
+    environment.filters["unbroken"] = _unbroken
+    return environment
+
+
+def _unbroken(text: Any) -> Any:
+    """Return text as markup in which "70.00 ± 1.41" does not break over lines."""
+    from markupsafe import Markup, escape
+
+    if not isinstance(text, str) or hasattr(text, "__html__"):
+        return text
+    # escaped first: what goes between the tags of ours is text. Escaping adds and takes no spaces.
+    escaped = str(escape(_printable(text)))
+    return Markup(SPREAD.sub(r'<span class="unbroken">\g<0></span>', escaped))
 
 
 def _printable(value: Any) -> Any:
     """Return text as a UTF-8 file and an HTML page can hold it; markup and numbers as they are."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    # half a character pair, which JSON may carry, is in no UTF-8 file; control signs in no HTML
+    # UTF-8 has no half of a surrogate pair, which JSON may carry, and HTML no control characters
     whole = value.encode("utf-8", "replace").decode()
     return "".join(sign for sign in whole if sign >= " " or sign in "\n\t")

@@ -5,11 +5,11 @@ path, and the runs' order on the command line does not count.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.figures.noise_plot import SNR, event_axis
-from pipelines.figures.plot_style import as_png
 from pipelines.reports import html_page as html
 from pipelines.reports.compare import Result
 from pipelines.reports.comparison_plots import (
@@ -21,11 +21,10 @@ from pipelines.reports.comparison_plots import (
     noise_points,
     swept,
 )
-from pipelines.reports.report_runs import counted_and_explained, made_with, pictures_of
+from pipelines.reports.report_runs import counted_and_explained, drawn, made_with, pictures_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-    from matplotlib.figure import Figure
 
 # runs with their own pictures or settings, and bars in one picture: 0.2 MB each, 1.3 explained
 DETAILED = 60
@@ -46,14 +45,14 @@ def page(
     """Return the report as HTML.
 
     results: by the run's folder. rows: of compare.compare; cells, notes: the same as laid out for
-    the table and below it. left_out: runs that are not evaluated. advance: is told of the systems
-    done. Raises DataError if a file of a run is not readable.
+    the table and below it. left_out: runs that are not evaluated. advance: called with
+    the number of systems done. Raises DataError if a file of a run is not readable.
     """
     title = _title(rows)
     body = [html.element("h1", title), html.table(cells), html.listed(notes)]
     if left_out:
-        body.append(html.element("p", f"Not evaluated, so left out: {', '.join(left_out)}.",
-                                 "note"))  # fmt: skip
+        text = f"Not evaluated, so left out: {', '.join(left_out)}."
+        body.append(html.element("p", text, "note"))
     body += [*_noise(results, rows), *_bars(rows), *_boxes(list(results.values()))]
     body += _systems(results, rows, advance)
     body += _made_with(results, rows)
@@ -66,34 +65,39 @@ def _title(rows: Sequence[Row]) -> str:
     return f"{what} on {data}"
 
 
-def _picture(figure: "Figure", alt: str, caption: str) -> "Markup":
-    return html.picture(as_png(figure), alt, caption)
-
-
 def _noise(results: Mapping[Path, Result], rows: Sequence[Row]) -> Iterator["Markup"]:
     classes = {len(result.evaluation.get("per_class", ())) for result in results.values()} - {0}
     chance = 1 / classes.pop() if len(classes) == 1 else None
-    found = {kind: [row for row in rows if noise_points(row, kind)] for kind in (*NOISE, *EVENTS)}
-    if any(found.values()):
+    with_sweep = {
+        kind: [row for row in rows if noise_points(row, kind)] for kind in (*NOISE, *EVENTS)
+    }
+    if any(with_sweep.values()):
         yield html.element("h2", "Accuracy over noise")
-    for kind, having in found.items():
+        yield html.pictures(_noise_pictures(with_sweep, chance))
+
+
+def _noise_pictures(
+    with_sweep: Mapping[str, Sequence[Row]], chance: float | None
+) -> Iterator["Markup"]:
+    for kind, having in with_sweep.items():
         if not having:
             continue
         if kind in NOISE:
             axis, title = SNR, f"White noise on {NOISE[kind]}"
-            drawn = f"with white noise on {NOISE[kind]}, by its SNR"
+            condition = f"with white noise on {NOISE[kind]}, by its SNR"
             over = f"SNR with noise on {NOISE[kind]}"
         else:
             axis, title = event_axis(kind), EVENTS[kind].capitalize()
-            drawn, over = f"with {EVENTS[kind]}, by level", f"{EVENTS[kind]}, {axis.name}"
+            condition, over = f"with {EVENTS[kind]}, by level", f"{EVENTS[kind]}, {axis.name}"
         caption = (
-            f"Test accuracy {drawn}. "
+            f"Test accuracy {condition}. "
             "Band: mean ± sd over seeds, or the 95 % Wilson interval of one seed."
         )
         if len(having) > CURVES:
             caption += f" The {CURVES} best of {len(having)} systems; the table has all."
         alt = f"Line chart of test accuracy over {over}: " + _accuracies(having[:CURVES])
-        yield _picture(draw_noise_curves(having[:CURVES], kind, title, chance, axis), alt, caption)
+        draw = partial(draw_noise_curves, having[:CURVES], kind, title, chance, axis)
+        yield drawn(draw, alt, caption)
 
 
 def _bars(rows: Sequence[Row]) -> Iterator["Markup"]:
@@ -109,7 +113,7 @@ def _bars(rows: Sequence[Row]) -> Iterator["Markup"]:
         caption += f" The {DETAILED} best of {len(rows)} systems."
     yield html.element("h2", "Systems side by side")
     alt = f"Bar chart of test accuracy: {_accuracies(rows[:DETAILED])}"
-    yield _picture(draw_bars(rows[:DETAILED]), alt, caption)
+    yield html.pictures([drawn(partial(draw_bars, rows[:DETAILED]), alt, caption)])
 
 
 def _boxes(results: Sequence[Result]) -> Iterator["Markup"]:
@@ -121,10 +125,12 @@ def _boxes(results: Sequence[Result]) -> Iterator["Markup"]:
         return
     yield html.element("h2", f"Accuracy by {setting}")
     medians = ", ".join(f"{value:g}: {len(seeds)} seeds" for value, seeds in groups.items())
-    yield _picture(
-        draw_boxes(results, setting), f"Box plot of test accuracy by {setting} ({medians})",
+    picture = drawn(
+        partial(draw_boxes, results, setting),
+        f"Box plot of test accuracy by {setting} ({medians})",
         "Box: quartiles and median over the seeds; whiskers: lowest and highest; each dot a seed.",
-    )  # fmt: skip
+    )
+    yield html.pictures([picture])
 
 
 def _systems(
@@ -141,7 +147,7 @@ def _systems(
         yield html.element("h3", row["system"])
         seeds = f", the first of {len(row['seeds'])} seeds" if len(row["seeds"]) > 1 else ""
         yield html.element("p", f"Run {folder.name}, seed {row['seeds'][0]}{seeds}.", "note")
-        yield from pictures_of(folder, results[folder])
+        yield html.pictures(pictures_of(folder, results[folder]))
         yield from counted_and_explained([folder, *others])
         advance("report", number, len(shown))
 

@@ -13,14 +13,8 @@ import numpy as np
 from pipelines.disk import store
 from pipelines.errors import DataError
 from pipelines.figures.confusion_plot import draw_confusion
-from pipelines.figures.plot_style import (
-    COLOURS,
-    COLUMN_INCHES,
-    INK,
-    headline,
-    new_figure,
-    paper_style,
-)
+from pipelines.figures.ground import ground
+from pipelines.figures.plot_style import COLUMN_INCHES, headline, new_figure, paper_style
 from pipelines.figures.training_plot import draw_training
 from pipelines.reports.compare import Result
 from pipelines.results import run_files, schemas
@@ -71,8 +65,8 @@ def draw_doa_by_azimuth(
     figure = new_figure(COLUMN_INCHES)
     axes = figure.subplots()
     there = np.flatnonzero(counts)
-    axes.bar(there, means[there], width=0.8, color=COLOURS[0], alpha=0.75)
-    axes.axhline(mean, color=INK, linestyle="--", linewidth=0.9)
+    axes.bar(there, means[there], width=0.8, color=ground().curves[0], alpha=0.75)
+    axes.axhline(mean, color=ground().ink, linestyle="--", linewidth=0.9)
     axes.annotate(f"all: {mean:.3g}°", (1, mean), (4, 0), xycoords=("axes fraction", "data"),
                   textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
     names = [f"{SECTOR_DEG * sector}°\n({n})" for sector, n in enumerate(counts)]

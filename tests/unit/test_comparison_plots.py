@@ -24,6 +24,7 @@ from pipelines.reports.run_plots import (
     draw_run_training,
     errors_by_sector,
 )
+from pipelines.reports.system_names import names_apart
 from tests.unit.test_compare import result
 
 
@@ -154,6 +155,37 @@ def test_boxes_of_two_recipes_are_refused():
 def test_folders_are_left_out_of_names_unless_they_tell_systems_apart():
     assert short_names([{"system": "d/a (m.x=p/q)"}, {"system": "e/b"}]) == ["a (m.x=p/q)", "b"]
     assert short_names([{"system": "d/a"}, {"system": "e/a"}]) == ["d/a", "e/a"]
+
+
+@pytest.mark.parametrize(
+    ("systems", "names", "shared"),
+    [
+        (["d/a (model.alpha=0.5)", "d/a (model.alpha=1.5)"], ["alpha=0.5", "alpha=1.5"], "a"),
+        (["d/a (m.x=p/q, n.y=[1, 2])", "e/b"], ["x=p/q, y=[1, 2], a", "b"], ""),
+        (["d/a", "e/a"], ["d/a", "e/a"], ""),
+        (["d/a_b_c", "d/x_b_c"], ["a", "x"], "recipes …_b_c"),
+        (["d/a [0a1]", "d/a [f3]", "d/b"], ["0a1, a", "f3, a", "b"], ""),
+        (["d/a (m.x=1, n.x=2)", "d/a (m.x=2, n.x=1)"], ["x=1, x=2", "x=2, x=1"], "a"),
+        (["d/a (m.x=1)", "d/a (n.x=1)"], ["d/a (m.x=1)", "d/a (n.x=1)"], ""),
+        (["d/a"], ["a"], ""),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_picture_begins_with_what_tells_systems_apart(systems, names, shared):
+    assert names_apart([{"system": system} for system in systems]) == (names, shared)
+
+
+def test_long_names_that_differ_at_their_ends_are_different_labels():
+    """Names of over 80 characters, of which a label has room for 66 and a bar for 68."""
+    same = "value-that-stands-in-all=" + "x" * 60
+    noise = {"0 dB": 0.5, "10 dB": 0.8}
+    rows = compare([
+        result("a", 8 - k, noise=noise, settings={"long": f"{same} {k}"}) for k in range(3)
+    ])  # fmt: skip
+    figure = draw_noise_curves(rows)
+    drawn = [text.get_text() for text in figure.axes[0].texts]
+    ticks = [tick.get_text() for tick in draw_bars(rows).axes[0].get_yticklabels()]
+    for labels in (drawn, ticks):
+        assert len(labels) == 3 and len(set(labels)) == 3
 
 
 def test_errors_by_azimuth_go_the_shorter_way_round():

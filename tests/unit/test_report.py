@@ -20,7 +20,7 @@ from pipelines.reports import html_page
 from pipelines.reports.compare import compare, read
 from tests.unit.test_compare import result
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "source"}
 HOSTILE = "<script>alert(\"1\")</script> & '<b onclick=x>'"
 
 
@@ -30,14 +30,20 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.tags, self.texts, self.pictures, self.rows = [], [], [], [], []
+        self.dark, self.unbroken, self.goes_on = [], [], False
         self.feed(text)
         self.close()
         assert not self.open
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
+        self.goes_on = self.goes_on and tag == "span"
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "span":  # a part of a text, and no text of its own
+            self.unbroken.append("")
+        if tag == "source":
+            self.dark.append(dict(attributes))
         if tag == "img":
             self.pictures.append(dict(attributes))
         if tag == "tr":
@@ -47,10 +53,18 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+        self.goes_on = self.goes_on and tag == "span"
 
     def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-        if self.open and self.open[-1] in ("td", "th"):
+        around = [tag for tag in ["", *self.open] if tag != "span"][-1]
+        if self.open and self.open[-1] == "span":
+            self.unbroken[-1] += data
+        if self.goes_on:
+            self.texts[-1] = (around, self.texts[-1][1] + data)
+        else:
+            self.texts.append((around, data))
+        self.goes_on = True
+        if around in ("td", "th"):
             self.rows[-1][-1] += data
 
     def of(self, tag):
@@ -181,6 +195,49 @@ def test_every_picture_is_a_png_and_says_what_it_shows(of_three):
     assert len(page.of("figcaption")) == len(shown)
 
 
+def test_every_picture_is_there_for_a_dark_screen_too_and_the_light_one_is_white(of_three):
+    page = Page(of_three[2])
+    assert len(page.dark) == len(page.pictures)
+    tags = [tag for tag, _ in page.tags if tag in ("picture", "source", "img")]
+    assert tags == ["picture", "source", "img"] * len(page.pictures)
+    for dark, light in zip(page.dark, page.pictures, strict=True):
+        assert dark["media"] == "(prefers-color-scheme: dark)"
+        grounds, sizes = zip(*map(ground_and_size, (light["src"], dark["srcset"])), strict=True)
+        assert grounds == ((255, 255, 255), (0x16, 0x16, 0x16)) and len(set(sizes)) == 1
+    assert "--ground: #161616" in of_three[2]  # the page's own
+
+
+def ground_and_size(url):
+    kind, data = url.split(",", 1)
+    assert kind == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
+        return image.convert("RGB").getpixel((0, 0)), image.size
+
+
+def test_a_number_and_its_deviation_do_not_break_over_lines(of_three):
+    page = Page(of_three[2])
+    assert {"70.00 ± 14.14", "mean ± sd"} <= set(page.unbroken)
+    everywhere = "".join(data for _, data in page.texts)
+    assert everywhere.count("±") == len(page.unbroken) >= 5
+    assert ".unbroken { white-space: nowrap; }" in of_three[2]
+
+
+def test_a_deviation_in_a_hostile_text_is_text():
+    page = Page(html_page.page("a", [html_page.table([{"x": f"{HOSTILE} ± {HOSTILE}"}])]))
+    assert page.of("td") == [f"{HOSTILE} ± {HOSTILE}"] and len(page.unbroken) == 1
+    assert not {tag for tag, _ in page.tags} & {"script", "b"}
+
+
+def test_the_page_is_as_wide_as_its_screen_and_what_is_wider_scrolls_in_itself(of_three):
+    page = Page(of_three[2])
+    places = [tag for tag, a in page.tags if a.get("class") == "wide" or tag == "table"]
+    assert places == ["div", "table"] * (len(places) // 2)
+    assert {a.get("class") for tag, a in page.tags if tag == "div"} == {"wide", "pictures"}
+    for rule in (".wide { overflow-x: auto; }", "img { display: block; width: 100%;",
+                 "pre { overflow-x: auto;", "minmax(min(100%, 26rem), 1fr)"):  # fmt: skip
+        assert rule in of_three[2]
+
+
 def test_the_numbers_are_those_of_compare(of_three):
     _, runs, text = of_three
     page = Page(text)
@@ -208,6 +265,7 @@ def test_no_text_of_a_run_becomes_markup(home):
     page = Page(text)
     assert not {tag for tag, _ in page.tags} & {"script", "b", "i"}
     assert all(set(a) <= {"src", "alt"} for tag, a in page.tags if tag == "img")
+    assert all(set(a) == {"media", "srcset"} for tag, a in page.tags if tag == "source")
     assert page.of("h3") == [HOSTILE] and HOSTILE in "".join(page.of("td"))
     assert "<i>mine" in "".join(page.of("pre")) and "\x01" not in text
     assert said["systems"] == [HOSTILE]
@@ -286,11 +344,17 @@ def test_azimuths_energy_and_explanations_are_shown_where_they_are(home):
     numbers = {"within": 0.125, "by_class": [[1, 2]], "of": {"n": 12, "none": None}}
     (run / "explained" / "distances.json").write_text(json.dumps(numbers))
     Image.new("RGB", (3, 2)).save(run / "explained" / "cam.png")
+    Image.new("RGB", (3, 2), "white").save(run / "explained" / "raster.png")
+    (run / "explained" / "dark").mkdir()
+    Image.new("RGB", (3, 2), "#161616").save(run / "explained" / "dark" / "raster.png")
     (run / "explained" / "notes.txt").write_text("not ours")
     page = Page(written(run, other)[1])
     alts = [picture["alt"] for picture in page.pictures]
     assert "Bar chart of the azimuth's error, 5.25° in the mean" in alts
     assert any(alt.startswith("Grad-CAM++") for alt in alts)
+    # what an earlier version explained has no dark pictures
+    assert len(page.dark) == len(page.pictures) - 1
+    assert ground_and_size(page.dark[-1]["srcset"]) == ((0x16, 0x16, 0x16), (3, 2))
     assert ["this network", "0", "2000", "0.0018"] in page.rows
     assert ["its ANN twin, one step", "4000", "0", "0.0184"] in page.rows
     assert ["conv<1>", "conv2d", "binary", "0.250", "0", "2000", "1.8"] in page.rows
