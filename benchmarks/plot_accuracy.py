@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pipelines.figures.noise_plot import NoiseCurve, draw_noise
-from pipelines.figures.plot_style import write
+from pipelines.figures.plot_style import write_both
 
 ROOT = Path(__file__).parent.parent
 LABELS = {
@@ -37,7 +37,7 @@ def main() -> None:
     title = f"White noise on every input, MNIST × FSDD test (n = 3000, {seeds} seeds, ± sd)"
     target = ROOT / "docs/images/noise-spoken-digits-av.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    write(draw_noise(curves, title), target)
+    write_both(lambda: draw_noise(curves, title), target)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ python benchmarks/show_tables.py
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines.figures.plot_style import write
+from pipelines.figures.plot_style import write_both
 from pipelines.reports.comparison_plots import draw_noise_curves, short_names
 
 ROOT = Path(__file__).parent.parent
@@ -112,7 +113,7 @@ def section(record: Row) -> list[str]:
         if first["doa"]:
             lines += ["**Azimuths**", "", *grid(azimuths(rows)), ""]
         if has_picture(record, part):
-            lines += [f"![Accuracy over SNR, {TITLES[name]}](images/table-{name}.png)", ""]
+            lines += [*picture(f"Accuracy over SNR, {TITLES[name]}", f"images/table-{name}"), ""]
     if "gcc_phat_peak" in record:
         n = record["gcc_phat_peak"][0]["n"]
         lines += [f"**GCC-PHAT without a network**, the first table's {n} clips, same noise", ""]
@@ -126,6 +127,16 @@ def section(record: Row) -> list[str]:
     return lines
 
 
+def picture(alt: str, stem: str) -> list[str]:
+    """Write a picture that has a variant for a page in the dark, as HTML for Markdown."""
+    return [
+        "<picture>",
+        f'<source media="(prefers-color-scheme: dark)" srcset="{stem}-dark.png">',
+        f'<img src="{stem}.png" alt="{alt}">',
+        "</picture>",
+    ]
+
+
 def has_picture(record: Row, part: str) -> bool:
     """Return whether the noise curves of a part are drawn: of systems that are no localisers."""
     return part == "systems" and record["table"] != "array"
@@ -136,8 +147,8 @@ def draw(record: Row) -> None:
     for sweep in record["sweeps"]:
         if has_picture(record, sweep["part"]):
             title = f"White noise on every input, {TITLES[record['table']]}"
-            figure = draw_noise_curves(sweep["rows"], "both", title)
-            write(figure, IMAGES / f"table-{record['table']}.png")
+            figure = partial(draw_noise_curves, sweep["rows"], "both", title)
+            write_both(figure, IMAGES / f"table-{record['table']}.png")
 
 
 def records() -> list[Row]:

@@ -32,8 +32,8 @@ def draw_confusion(confusion: ArrayLike, class_names: Sequence[str], title: str)
     axes = figure.subplots()
     with np.errstate(invalid="ignore"):
         percent = 100.0 * counts / counts.sum(axis=1, keepdims=True)
-    colours = LinearSegmentedColormap.from_list("shares", ground().shares)
-    colours = colours.with_extremes(bad=ground().faint)
+    shares = LinearSegmentedColormap.from_list("shares", ground().shares)
+    colours = shares.with_extremes(bad=ground().faint)
     image = axes.imshow(percent, cmap=colours, vmin=0, vmax=100, interpolation="nearest")
     axes.spines[:].set_visible(True)
     if classes <= 60:

@@ -115,6 +115,13 @@ def on_both_grounds(draw: Callable[[], "Figure"]) -> tuple[bytes, bytes]:
     return pictures[0], pictures[1]
 
 
+def write_both(draw: Callable[[], "Figure"], path: Path) -> None:
+    """Write a PNG of a figure on white, and beside it NAME-dark.png for a page in the dark."""
+    write(draw(), path)
+    with drawn_on(DARK):
+        write(draw(), path.with_stem(f"{path.stem}-dark"), SCREEN_DPI)
+
+
 def _in_256_colours(png: bytes) -> bytes:
     """Return a PNG with a palette: a third of the size, at which two fit where one was."""
     from PIL import Image

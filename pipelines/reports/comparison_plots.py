@@ -71,7 +71,7 @@ def draw_bars(rows: Sequence[Row], title: str = "") -> "Figure":
         axes.errorbar(mean, place, xerr=ends, color=ground().ink, capsize=2.5, linewidth=0.9)
         if len(row["accuracies"]) > 1:
             seeds = [100 * accuracy for accuracy in row["accuracies"]]
-            edge = {"markeredgecolor": ground().page, "markeredgewidth": 0.4}
+            edge: dict[str, Any] = {"markeredgecolor": ground().page, "markeredgewidth": 0.4}
             # beside the error bar, which they would hide
             axes.plot(seeds, [place + 0.2] * len(seeds), "o", color=blue, markersize=3, **edge)
         axes.annotate(

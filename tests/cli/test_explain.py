@@ -24,6 +24,12 @@ def width(picture):
         return image.width
 
 
+def ground(picture):
+    """Return the colour of the first pixel."""
+    with Image.open(picture) as image:
+        return image.convert("RGB").getpixel((0, 0))
+
+
 def test_one_run(avsnn, trained):
     said = avsnn("explain", "--json")
     assert said.code == 0, said.err
@@ -31,7 +37,13 @@ def test_one_run(avsnn, trained):
     folder = trained / "explained"
     assert found.pop("folder") == str(folder)
     assert json.loads((folder / "distances.json").read_text()) == found
-    assert found["files"] == sorted(path.name for path in folder.iterdir())
+    assert found["files"] == sorted(path.name for path in folder.iterdir() if path.is_file())
+    # the report shows these on a dark screen; the others stay white, as published figures are
+    dark = {path.name for path in (folder / "dark").iterdir()}
+    assert dark == {name for name in found["files"] if name.endswith(".png")}
+    for name in dark:
+        assert ground(folder / name) == (255, 255, 255)
+        assert ground(folder / "dark" / name) == (0x16, 0x16, 0x16)
     assert found["files"] == sorted(["distances.json", *PICTURES]) and not found["left_out"]
     assert all(width(folder / name) > 300 for name in PICTURES)
     assert (found["run"], found["n"], found["embedding"]) == (trained.name, 269, 16)
