@@ -11,14 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from pipelines import registry
-from pipelines.cache.batching import batches as device_batches
-from pipelines.cache.rows import Rows
-from pipelines.cache.source_reader import Decoded, Reading, Refused
-from pipelines.cache.workers import decode_all, worker_count
-from pipelines.errors import DataError, UsageError
+from pipelines.cache.recordings import Recordings, inputs_of_events
+from pipelines.errors import UsageError
 from pipelines.evaluation.noise_sweep import (
     Advance,
     Prepared,
@@ -31,7 +27,6 @@ from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.figures.noise_plot import draw_noise, event_axis
 from pipelines.figures.plot_style import write
 from pipelines.plan.data_plan import DataPlan
-from pipelines.plan.plan import extract_arguments
 from pipelines.recipe.noise import EventNoise
 from pipelines.recipe.recipe import Recipe
 from pipelines.results import run_files, schemas
@@ -93,58 +88,12 @@ def event_noise_sweep(
     return run_files.publish(ending(stem, ".json"), schemas.EventNoiseSweep, result)
 
 
-class Recordings:
-    """The recordings that the rows of a cache were computed from, in the order of the rows."""
-
-    def __init__(self, plan: DataPlan, modality: str, rows: Rows, workers: int | None) -> None:
-        """Decode the recordings.
-
-        Raises DataError for a source that has changed since the cache was built, or that can no
-        longer be decoded.
-        """
-        cache = plan.caches[modality]
-        self._feature = registry.load("feature", cache.made_from["feature"])
-        self._arguments = extract_arguments(cache)
-        self._reading = Reading(plan.manifest.name, plan.raw, self._feature.READS, 0.0, {})
-        self._recordings: list[Decoded] = []
-        sources = decode_all(self._reading, rows.sources, worker_count(workers))
-        for source, content in zip(sources, rows.content.tolist(), strict=True):
-            if isinstance(source, Refused):
-                hint = f"avsnn download {plan.manifest.name}"
-                raise DataError(f"cannot decode {source.name}: {source.reason}", hint)
-            # else the noisy point and the clean one would be of different recordings
-            if source.content != content:
-                raise DataError(
-                    f"{source.name} has changed since {cache.folder.name} was built from it",
-                    "run the command again, or restore the file",
-                )
-            self._recordings.append(source)
-
-    def noisy_frames(
-        self,
-        rows: list[int],
-        noise: EventNoise,
-        level: float,
-        seeds: list[int],
-        device: torch.device,
-    ) -> Tensor:
-        """Return the feature of some rows with noise: (B, T, C, H, W). seeds: one for each row."""
-        noisy = (
-            self._recordings[row]._replace(
-                data=with_event_noise(self._recordings[row].data, noise.kind, level, seed)
-            )
-            for row, seed in zip(rows, seeds, strict=True)
-        )
-        parts = device_batches(noisy, self._reading, sample_rate=0, refused={}, device=device)
-        return torch.cat([self._feature.extract(part.data, **self._arguments) for part in parts])
-
-
 def _noisy_inputs(plan: DataPlan, run: Path, noise: EventNoise) -> list[str]:
     reads = {
         modality: registry.load("feature", cache.made_from["feature"]).READS
         for modality, cache in plan.caches.items()
     }
-    events = [modality for modality, kind in reads.items() if kind in ("events", "spikes")]
+    events = inputs_of_events(plan)
     chosen = [modality for modality in events if noise.modality in (modality, "both")]
     if not chosen:
         which = "" if noise.modality == "both" else f"{noise.modality} "
@@ -171,8 +120,16 @@ def _noisy(
     clips = [split.clips[number].id for number in batch.numbers.tolist()]
     for modality, clean in recordings.items():
         rows = split.rows[modality][batch.numbers.cpu().numpy()].tolist()
-        seeds = [event_noise_seed(noise.seed, clip, modality, noise.kind, level) for clip in clips]
-        frames = clean.noisy_frames(rows, noise, level, seeds, inputs.device)
+        changes = [
+            partial(
+                with_event_noise,
+                kind=noise.kind,
+                level=level,
+                seed=event_noise_seed(noise.seed, clip, modality, noise.kind, level),
+            )
+            for clip in clips
+        ]
+        frames = clean.frames(rows, changes, inputs.device)
         cached = batch.audio if modality == "audio" else batch.visual
         assert cached is not None
         # rounded as the cache rounds, so that nothing but the noise differs from the clean point

@@ -1,15 +1,16 @@
 """The noise curve of event data: frames made anew from raw events, each level on its own."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from pipelines.cache.receipts import clips_of
+from pipelines.cache.recordings import Recordings
 from pipelines.download import manifest
 from pipelines.errors import DataError, UsageError
-from pipelines.evaluation.event_noise_sweep import Recordings
 from pipelines.plan.plan import plan_data
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import parse_event_noise
@@ -18,6 +19,7 @@ from pipelines.reports.comparison_plots import noise_points
 from pipelines.results import run_files, schemas
 from pipelines.runs import result_stages, train_stage
 from pipelines.runs.status import status
+from pipelines.signal.event_noise import drop
 from pipelines.training.batches import open_split
 from tests import published
 from tests.e2e.test_resume import Quiet
@@ -71,13 +73,13 @@ def test_frames_without_noise_are_the_cached_ones_and_noisy_ones_have_the_expect
     split = open_split(plan, clips_of(plan), "test")
     numbers, device = list(range(5)), torch.device("cpu")
     for modality, rows in split.caches.items():
-        known, noise = Recordings(plan, modality, rows, 0), parse_event_noise("drop:0.5")
+        known = Recordings(plan, modality, rows, 0)
         cached = torch.from_numpy(rows.read(numbers))
-        frames = known.noisy_frames(numbers, noise, 0.0, numbers, device)
+        frames = known.frames(numbers, [partial(drop, share=0.0, seed=0)] * 5, device)
         assert torch.equal(frames.to(cached.dtype), cached)
         if modality == "visual":
             total = [int(frame.sum()) for frame in frames]
-            half = known.noisy_frames(numbers, noise, 0.5, numbers, device)
+            half = known.frames(numbers, [partial(drop, share=0.5, seed=0)] * 5, device)
             assert [int(frame.sum()) for frame in half] == [n - int(n / 2 + 0.5) for n in total]
 
 
