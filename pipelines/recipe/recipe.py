@@ -99,6 +99,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) 
     else:
         faults.extend(_time_steps_that_differ(document, checked))
         faults.extend(_colours_that_are_none(document, checked))
+        faults.extend(_events_that_are_none(document, checked))
         # misfit is the model's own code, written for valid settings
         if with_model and not faults:
             faults.extend(_sizes_that_do_not_fit(document, checked))
@@ -151,6 +152,18 @@ def _colours_that_are_none(document: Document, checked: RecipeFile) -> list[Faul
         return []
     text = "imagenet is for images of 3 channels; write training or none"
     return [fault_at(document, ("visual", "normalise"), text)]
+
+
+def _events_that_are_none(document: Document, checked: RecipeFile) -> list[Fault]:
+    """Return the fault of an augmentation of events where no input is made of events."""
+    if not checked.train.augment.events.varies():
+        return []
+    features = [s.feature for s in (checked.audio, checked.visual) if s is not None]
+    reads = [getattr(registry.load("feature", name), "READS", "") for name in features]
+    if {"events", "spikes"} & set(reads):
+        return []
+    text = f"no input is made of events ({' and '.join(features)} are not)"
+    return [fault_at(document, ("train", "augment", "events"), text)]
 
 
 def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Fault]:

@@ -129,6 +129,52 @@ class Schedule(Section):
         return milestones
 
 
+class EventAugment(Section):
+    """How recordings of events are varied before frames are made of them; 0 leaves a kind out."""
+
+    drop: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the events of a recording that are lost."
+    )
+    rate: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        description="Rate of the noise events that are added, in Hz per pixel.",
+    )
+    time_jitter_us: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e9,
+        description="Standard deviation in µs of the normal numbers that events move by in time.",
+    )
+    space_jitter_px: float = Field(
+        default=0.0,
+        ge=0,
+        le=1024,
+        description="Standard deviation in pixels of the normal numbers that events move by.",
+    )
+    refractory_us: int = Field(
+        default=0,
+        ge=0,
+        le=10**9,
+        description="Time in µs after an event in which further events of its pixel are dropped.",
+    )
+    hot_pixels: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the pixels that fire at hot_rate whatever is seen.",
+    )
+    hot_rate: float = Field(
+        default=100.0, ge=0, le=1e6, description="Rate in Hz that a hot pixel fires at."
+    )
+
+    def varies(self) -> bool:
+        """Return whether any kind is in use; without hot pixels their rate changes nothing."""
+        kinds = (self.drop, self.rate, self.time_jitter_us, self.space_jitter_px)
+        return any((*kinds, self.refractory_us, self.hot_pixels))
+
+
 class Augment(Section):
     """Random variation of the training clips, never of those in evaluation."""
 
@@ -141,6 +187,10 @@ class Augment(Section):
     )
     noise_probability: float = Field(
         default=0.5, ge=0, le=1, description="Share of the training clips that get that noise."
+    )
+    events: EventAugment = Field(
+        default=EventAugment(),
+        description="Variation of raw recordings, for inputs that are made of events.",
     )
 
     @field_validator("noise_snr_db")

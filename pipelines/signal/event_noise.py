@@ -40,26 +40,30 @@ def drop(events: Events, share: float, seed: int) -> Events:
 
     if not 0 <= share <= 1:
         raise ValueError(f"share must lie in 0..1, got {share}")
-    with _numpy_seeded(seed):
+    with numpy_seeded(seed):
         kept = drop_event_numpy(np.arange(len(events.t_us)), share)
-    return _picked(events, kept)
+    return picked(events, kept)
 
 
-def add(events: Events, rate_hz: float, seed: int) -> Events:
+def add(
+    events: Events, rate_hz: float, seed: int, pixels: NDArray[np.int64] | None = None
+) -> Events:
     """Add events that come from no scene: rate_hz a pixel and second, evenly over all of it.
 
     That is n = round(rate_hz · width · height · span) events, of either polarity with equal
     chance, at any pixel and any time between the first and the last of the recording's own, whose
     span is in s. A recording of height 1, a cochlea's, has channels for pixels and no polarity.
     A recording without events has no span, and stays empty. In the same microsecond the recording's
-    own events come first. Raises UsageError for more than 2^26 events.
+    own events come first. pixels: y · width + x of the only ones that get events; with n of them
+    the number is round(rate_hz · n · span). Raises UsageError for more than 2^26 events.
     """
     from tonic.functional import uniform_noise_numpy
 
     if not rate_hz >= 0:
         raise ValueError(f"rate_hz must not be negative, got {rate_hz}")
     span_us = int(events.t_us[-1] - events.t_us[0]) if len(events.t_us) else 0
-    count = round(rate_hz * events.width * events.height * span_us * 1e-6)
+    columns, lines = (events.width, events.height) if pixels is None else (len(pixels), 1)
+    count = round(rate_hz * columns * lines * span_us * 1e-6)
     if not count:
         return events
     if count + len(events.t_us) > MAX_EVENTS:
@@ -72,16 +76,26 @@ def add(events: Events, rate_hz: float, seed: int) -> Events:
     ends = np.zeros(2, TONICS)
     ends["t"] = events.t_us[[0, -1]]
     polarities = 1 if events.height == 1 else 2
-    with _numpy_seeded(seed):
-        drawn = uniform_noise_numpy(ends, (events.width, events.height, polarities), count)
+    with numpy_seeded(seed):
+        drawn = uniform_noise_numpy(ends, (columns, lines, polarities), count)
     noise = drawn[1:-1]  # sorted by time, in which the ends are first and last
-    return _merged(events, noise["t"], noise["x"], noise["y"], noise["p"])
+    x, y = noise["x"], noise["y"]
+    if pixels is not None:
+        y, x = np.divmod(pixels[x.astype(np.int64)], events.width)
+    return _merged(events, noise["t"], x, y, noise["p"])
 
 
-def _picked(events: Events, numbers: NDArray[np.int64]) -> Events:
+def picked(events: Events, numbers: NDArray[np.int64]) -> Events:
+    """Return the events of these numbers, in that order."""
     return events._replace(
         t_us=events.t_us[numbers], x=events.x[numbers], y=events.y[numbers], p=events.p[numbers]
     )
+
+
+def in_order_of_time(events: Events) -> Events:
+    """Sort the events by time; those of the same microsecond stay in their order."""
+    # stable: a sort that is not would differ from one processor to another
+    return picked(events, np.argsort(events.t_us, kind="stable"))
 
 
 def _merged(events: Events, t_us: Any, x: Any, y: Any, p: Any) -> Events:
@@ -92,12 +106,11 @@ def _merged(events: Events, t_us: Any, x: Any, y: Any, p: Any) -> Events:
         y=np.concatenate([events.y, y.astype(np.int16)]),
         p=np.concatenate([events.p, p.astype(np.uint8)]),
     )
-    # stable: a sort that is not would differ from one processor to another
-    return _picked(together, np.argsort(together.t_us, kind="stable"))
+    return in_order_of_time(together)
 
 
 @contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
+def numpy_seeded(seed: int) -> Iterator[None]:
     """Seed NumPy's global generator for the block; restore its state after it."""
     state = np.random.get_state()
     np.random.seed([seed & 0xFFFFFFFF, seed >> 32])

@@ -25,6 +25,7 @@ from pipelines.recipe.recipe import Recipe
 from pipelines.signal import counter_rng, crops
 from pipelines.signal.noise import add_noise
 from pipelines.training.batches import Batch
+from pipelines.training.event_augmentation import EventAugmentation
 from pipelines.training.scale import scale_of
 
 CHOOSE, LEVEL = 201, 202  # streams of the random numbers, apart from those in pipelines.signal
@@ -42,6 +43,7 @@ class Inputs:
             measured = cache_receipt(cache).made_from.statistics
             self.scales[modality] = scale_of(cache.section, measured, device)
         self._waveforms: Tensor | None = None
+        self._vary_events = EventAugmentation(recipe, plan, device)
 
     def for_training(self, batch: Batch, epoch: int) -> tuple[Tensor | None, Tensor | None]:
         """Augment and normalise: (audio, visual), None where a modality is not used.
@@ -51,6 +53,8 @@ class Inputs:
         """
         keys = counter_rng.keys(self.recipe.seed, epoch, batch.numbers)
         augment, visual_settings = self.recipe.train.augment, self.recipe.visual
+        if augment.events.varies():
+            batch = self._vary_events(batch, epoch)
         audio, visual, steps = batch.audio, *_folded(batch.visual)
         noisy, levels = None, None
         if augment.noise_snr_db is not None:

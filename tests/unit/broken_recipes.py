@@ -154,6 +154,13 @@ SCHEMA: list[Broken] = [
         "(11) is over epochs",
     ),
     ("snr order", line(8, "  epochs: 9\n  augment: {noise_snr_db: [9, 1]}"), 9, 13, "low to high"),
+    (
+        "events of a picture",
+        line(8, "  epochs: 9\n  augment: {events: {drop: 0.1}}"),
+        9,
+        13,
+        "no input is made of events (stft and image are not)",
+    ),
     ("device", line(13, "runtime: {device: gpu}"), 13, 19, "auto, cpu, cuda or cuda:N (is 'gpu')"),
     ("no such dataset", line(3, "data: {dataset: digit-av}"), 3, 17, "did you mean digits-av?"),
     ("no such feature", line(4, "audio: {feature: sftf}"), 4, 18, "no feature 'sftf'"),
