@@ -69,7 +69,7 @@ def described(kind: str, name: str) -> dict[str, Any]:
     required, and whether the paper leaves it open ("assumed"). recipes: names of the bundled
     recipes that use it. Raises UsageError for an unknown name.
     """
-    module = registry.load(kind, name)
+    module = registry.load_module(kind, name)
     summary, *paragraphs = _prose(inspect.getsource(module))
     assumed = getattr(module, "ASSUMED", ())
     more = {"model": _of_model, "dataset": _of_dataset, "feature": _of_feature}[kind]
@@ -99,7 +99,7 @@ def row(setting: Setting, assumed: tuple[str, ...] = ()) -> dict[str, Any]:
 
 def own_settings(kind: str, name: str) -> Iterator[Setting]:
     """List the settings that a module adds to those that its section always has."""
-    module = registry.load(kind, name)
+    module = registry.load_module(kind, name)
     naming = _namings(kind, module)[0]
     base = SpikeInput if getattr(module, "READS", "") == "spikes" else naming.base
     function = getattr(module, naming.function)
@@ -139,7 +139,7 @@ def _of_feature(_name: str, module: Any) -> dict[str, Any]:
 
 
 def _of_dataset(name: str, _module: Any) -> dict[str, Any]:
-    manifest = manifests.load(name)
+    manifest = manifests.load_manifest(name)
     return {
         "licence": manifest.licence,
         "citation": manifest.citation,

@@ -32,7 +32,7 @@ def compare(names: Sequence[str]) -> TableRows:
     ]
     if not folders:
         raise DataError("none of these runs is evaluated", "avsnn sweep goes on with them")
-    return comparison.compare([comparison.read(folder) for folder in folders])
+    return comparison.compare([comparison.read_run(folder) for folder in folders])
 
 
 def _folders(names: Sequence[str]) -> dict[Path, bool]:
@@ -79,7 +79,7 @@ def report(
     # before the work: what is there may be somebody's thesis
     check_target(file, store.home(), force=force, ours=is_ours)
     left_out = [folder.name for folder in folders if not _is_evaluated(folder)]
-    results = {folder: comparison.read(folder) for folder in folders if _is_evaluated(folder)}
+    results = {folder: comparison.read_run(folder) for folder in folders if _is_evaluated(folder)}
     if not results:
         raise DataError(f"not evaluated: {', '.join(left_out)}", comparison.EVALUATE)
     for name in left_out:

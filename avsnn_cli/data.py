@@ -43,7 +43,7 @@ def download(
 
     Raises FaultsFoundError where a check finds faults, MachineError where the disk has no room.
     """
-    manifest = manifests.load(name)
+    manifest = manifests.load_manifest(name)
     raw = acquire.raw_folder(manifest)
     lacking = acquire.missing(manifest)
     if check:
@@ -133,7 +133,7 @@ def _artefacts(
 def _recipes_of(what: str, settings: Sequence[str], report: Reporter) -> list[Recipe]:
     """Return the recipe of that name, or those of the data set, one for each set of caches."""
     try:
-        return [recipes.load(recipes.find(what), settings, with_model=False)]
+        return [recipes.load_recipe(recipes.find(what), settings, with_model=False)]
     except RecipeError:
         if what not in registry.names("dataset"):
             # a recipe that exists and is refused: its own error says more than "no dataset"
@@ -147,10 +147,10 @@ def _recipes_of(what: str, settings: Sequence[str], report: Reporter) -> list[Re
     by_caches: dict[tuple[str, ...], Recipe] = {}
     refused: dict[str, tuple[AvsnnError, list[str]]] = {}
     for name, path in paths.items():
-        if recipes.load(path, with_model=False).data.dataset != what:
+        if recipes.load_recipe(path, with_model=False).data.dataset != what:
             continue
         try:
-            recipe = recipes.load(path, settings, with_model=False)
+            recipe = recipes.load_recipe(path, settings, with_model=False)
             caches = plan.plan_data(recipe).caches.values()
         except (DataError, RecipeError) as error:
             # it needs a folder of the user's, or a --set is for a section that it lacks

@@ -38,7 +38,7 @@ def shown(name: str, settings: Sequence[str], *, explain: bool) -> tuple[Any, st
             raise UsageError(message, "--set changes a recipe; show one") from error
         data = catalogue.described(*thing)
         return data, as_text(data)
-    recipe = recipes.load(path, settings)
+    recipe = recipes.load_recipe(path, settings)
     if explain:
         return explained_rows(recipe), explained_yaml(recipe)
     from avsnn_cli.recipes import marked_yaml
@@ -102,7 +102,7 @@ def _settings(recipe: Recipe) -> Iterable[Setting]:
 
 
 def _assumed(recipe: Recipe) -> set[str]:
-    names = getattr(registry.load("model", recipe.model.name), "ASSUMED", ())
+    names = getattr(registry.load_module("model", recipe.model.name), "ASSUMED", ())
     return {f"model.{name}" for name in names}
 
 

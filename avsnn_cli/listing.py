@@ -33,7 +33,7 @@ def datasets() -> TableRows:
 
     rows = []
     for name in registry.names("dataset"):
-        manifest = manifests.load(name)
+        manifest = manifests.load_manifest(name)
         lacking, sources = len(missing(manifest)), len(manifests.sources(manifest))
         rows.append(
             {
@@ -104,7 +104,7 @@ def _accuracy(path: Path) -> str:
     from pipelines.results import run_files, schemas
 
     try:
-        return percent(run_files.read(path, schemas.Evaluation)["accuracy"])
+        return percent(run_files.read_result(path, schemas.Evaluation)["accuracy"])
     except DataError:
         return "damaged"  # a bad file must not hide the other runs
 

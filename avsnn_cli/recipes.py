@@ -13,7 +13,7 @@ from pipelines.recipe.recipe import Recipe
 
 def marked_yaml(recipe: Recipe) -> str:
     """Write a resolved recipe as YAML, with a comment at each value that no paper gives."""
-    assumed = getattr(registry.load("model", recipe.model.name), "ASSUMED", ())
+    assumed = getattr(registry.load_module("model", recipe.model.name), "ASSUMED", ())
     lines, section = [], ""
     for line in recipe.to_yaml().splitlines():
         if line and not line[0].isspace():
@@ -52,7 +52,7 @@ def validated(names: Sequence[str], settings: Sequence[str]) -> list[dict[str, s
     rows = []
     for name in names:
         try:
-            recipes.load(recipes.find(name), settings)
+            recipes.load_recipe(recipes.find(name), settings)
             rows.append({"recipe": name, "faults": ""})
         except RecipeError as error:  # the next recipe is checked all the same
             rows.append({"recipe": name, "faults": error.message})

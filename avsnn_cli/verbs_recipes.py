@@ -102,5 +102,5 @@ def status(recipe: RecipeName, set_: Set = None, json: Json = False) -> None:
     from pipelines.recipe import recipe as recipes
     from pipelines.runs.status import status as stages
 
-    rows = stages(recipes.load(recipes.find(recipe), overrides(set_, None)))
+    rows = stages(recipes.load_recipe(recipes.find(recipe), overrides(set_, None)))
     emit(rows, json, table(rows))

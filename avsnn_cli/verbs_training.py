@@ -32,7 +32,7 @@ def train(
     from pipelines.runs import train_stage
     from pipelines.runs.status import status
 
-    plan = recipes.load(recipes.find(recipe), overrides(set_, device))
+    plan = recipes.load_recipe(recipes.find(recipe), overrides(set_, device))
     if dry_run:
         rows = status(plan)
         return emit(rows, json, table(rows))
@@ -58,7 +58,7 @@ def run(
     from pipelines.runs import result_stages, train_stage
     from pipelines.runs.status import status
 
-    plan = recipes.load(recipes.find(recipe), overrides(set_, device))
+    plan = recipes.load_recipe(recipes.find(recipe), overrides(set_, device))
     if dry_run:
         rows = status(plan)
         return emit(rows, json, table(rows))

@@ -30,7 +30,7 @@ SYSTEMS = (
 
 def one_run(system: str, seed: int, device: str) -> dict[str, Any]:
     settings = (f"seed={seed}", f"runtime.device={device}")
-    recipe = recipes.load(recipes.find(system), settings)
+    recipe = recipes.load_recipe(recipes.find(system), settings)
     report = TerminalReporter()
     run = train_stage.train(recipe, report)
     # read before evaluation: the time of training alone

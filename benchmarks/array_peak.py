@@ -31,7 +31,7 @@ def measure_peaks(name: str) -> list[dict[str, Any]]:
     transform, and the steered response power (SRP-PHAT) every degree. Returns a row for each way
     and ratio.
     """
-    recipe = recipes.load(recipes.find(name))
+    recipe = recipes.load_recipe(recipes.find(name))
     plan = plan_data(recipe)
     split = open_split(plan, clips_of(plan), "test")
     inputs = Inputs(recipe, plan, machine.choose("cpu"))

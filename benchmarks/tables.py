@@ -112,7 +112,7 @@ def swept(sweep: Sweep, more: list[str], chosen: argparse.Namespace) -> dict[str
 
 def put_in_place(folder: Path) -> None:
     """Copy a part of UrbanSound8K to where the download of the whole would lie."""
-    whole = acquire.raw_folder(manifest.load("urbansound8k")) / "UrbanSound8K"
+    whole = acquire.raw_folder(manifest.load_manifest("urbansound8k")) / "UrbanSound8K"
     if not whole.exists():
         with store.publish(whole) as part:
             shutil.copytree(folder / "UrbanSound8K", part)

@@ -55,7 +55,7 @@ def module_name(kind: str, name: str) -> str:
     return f"{PACKAGES[kind]}.{name.replace('-', '_')}"
 
 
-def load(kind: str, name: str) -> ModuleType:
+def load_module(kind: str, name: str) -> ModuleType:
     """Import a data set, feature or model. Raises UsageError with the nearest name."""
     # before the import: a name from a recipe must not choose just any module
     if name not in names(kind):

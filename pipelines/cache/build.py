@@ -135,7 +135,7 @@ def _write_split(
     workers: int | None,
     advance: Advance,
 ) -> None:
-    feature = registry.load("feature", cache.made_from["feature"])
+    feature = registry.load_module("feature", cache.made_from["feature"])
     arguments = extract_arguments(cache)
     seconds = getattr(cache.section, "seconds", 0.0)
     read_settings = {name: arguments[name] for name in getattr(feature, "READ_SETTINGS", ())}

@@ -44,7 +44,7 @@ def claimed() -> set[str]:
         if (run / CLAIMS).exists() and locks.is_busy(runs / run.name):
             names.update(_read(run / CLAIMS))
         if (run / "env.json").exists():
-            names.update(run_files.read(run / "env.json", schemas.Environment)["caches"])
+            names.update(run_files.read_result(run / "env.json", schemas.Environment)["caches"])
     return names
 
 

@@ -25,7 +25,7 @@ def make_clips(plan: DataPlan, say: Say, unchanged: Check) -> list[Clip]:
     with store.lock(plan.clips, waiting=say, what=plan.clips.name):
         if are_clips_whole(plan.clips):  # perhaps since another process released the lock
             return clips_of(plan)
-        dataset = registry.load("dataset", plan.manifest.name)
+        dataset = registry.load_module("dataset", plan.manifest.name)
         listed: list[Clip] = dataset.pairs(plan.raw, **keyword_arguments(dataset.pairs, plan.data))
         excluded = {clip.id: clip.excluded for clip in listed if clip.excluded}
         clips = [clip for clip in listed if not clip.excluded]

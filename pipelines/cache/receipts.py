@@ -93,7 +93,7 @@ def clips_receipt_path(clips: Path) -> Path:
 
 def read_receipt(path: Path, kind: type[Receipt], artefact: str) -> Receipt:
     """Read a receipt. Raises DataError if it is damaged, unsealed or another artefact's."""
-    content = seal.read(path, MAKE_AGAIN)
+    content = seal.read_sealed(path, MAKE_AGAIN)
     try:
         receipt = kind.model_validate(content)
     except ValidationError as error:
@@ -193,7 +193,7 @@ def check_same_content(run: Path, plan: DataPlan) -> None:
         raise DataError(
             f"the classes of {plan.clips.name} are not those of the data now", MAKE_AGAIN
         )
-    environment = run_files.read(run / "env.json", schemas.Environment)
+    environment = run_files.read_result(run / "env.json", schemas.Environment)
     now = {cache.folder.name: cache_receipt(cache) for cache in plan.caches.values()}
     hint = "bring the files back, or train the recipe again with --fresh"
     if (contents := environment.get("cache_contents")) is None:  # a run of an earlier version

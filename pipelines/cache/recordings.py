@@ -31,7 +31,7 @@ def inputs_of_events(plan: DataPlan) -> list[str]:
     return [
         modality
         for modality, cache in plan.caches.items()
-        if registry.load("feature", cache.made_from["feature"]).READS in READS_EVENTS
+        if registry.load_module("feature", cache.made_from["feature"]).READS in READS_EVENTS
     ]
 
 
@@ -45,7 +45,7 @@ class Recordings:
         longer be decoded, and MachineError where they do not fit into memory.
         """
         cache = plan.caches[modality]
-        self._feature = registry.load("feature", cache.made_from["feature"])
+        self._feature = registry.load_module("feature", cache.made_from["feature"])
         self._arguments = extract_arguments(cache)
         self._reading = Reading(plan.manifest.name, plan.raw, self._feature.READS, 0.0, {})
         self._recordings: list[Decoded] = []

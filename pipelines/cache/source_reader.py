@@ -81,7 +81,7 @@ def decode(reading: Reading, source: str) -> Decoded | Refused:
 @lru_cache(8)
 def _module(dataset: str) -> ModuleType:
     """Load a data set's module, once: looking for its file takes as long as a short sound."""
-    return registry.load("dataset", dataset)
+    return registry.load_module("dataset", dataset)
 
 
 def _sound(dataset: ModuleType, reading: Reading, source: str) -> Decoded:

@@ -45,7 +45,7 @@ class Table(NamedTuple):
         return [f"columns not read: {', '.join(columns[:SHOWN])}{more}"] if columns else []
 
 
-def read(path: Path, *, quoted: bool = True) -> Table:
+def read_table(path: Path, *, quoted: bool = True) -> Table:
     """Read a table. Raises DataError for a file that is not a table or lacks a column.
 
     quoted: whether messages may quote the file; a recipe can name any file of the machine.

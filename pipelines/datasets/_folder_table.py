@@ -50,10 +50,10 @@ def find(root: Path, table: str | None) -> Path | None:
 
 def remarks(path: Path) -> list[str]:
     """Return lines on the columns of a table that are not read."""
-    return [f"{path.name}: {line}" for line in rows.read(path).remarks()]
+    return [f"{path.name}: {line}" for line in rows.read_table(path).remarks()]
 
 
-def read(root: Path, path: Path) -> list[Entry]:
+def read_entries(root: Path, path: Path) -> list[Entry]:
     """Read a table of clips.
 
     Columns: label; audio, image or video; optionally group, split, azimuth (degrees), speaker.
@@ -63,7 +63,7 @@ def read(root: Path, path: Path) -> list[Entry]:
     # a recipe from a stranger could name a private file as its table: no message quotes one that is
     # outside the folder
     quoted = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
-    listed = rows.read(path, quoted=quoted).rows
+    listed = rows.read_table(path, quoted=quoted).rows
     faults: list[RowFault] = []
     entries: list[Entry] = []
     for line, row in listed:

@@ -134,7 +134,7 @@ def remarks(raw: Path, *, table: str | None = None, protocol: Protocol | None = 
     """Return lines on what is not read, and on the split unless protocol is None."""
     table_path = tables.find(raw, table)
     if table_path is not None:
-        entries, lines = look(tables.read, raw, table_path), tables.remarks(table_path)
+        entries, lines = look(tables.read_entries, raw, table_path), tables.remarks(table_path)
     else:
         entries, ignored = look(files.entries, raw)
         lines = _kinds_not_read(ignored)
@@ -192,7 +192,7 @@ def _entries(raw: Path, table: str | None) -> list[files.Entry]:
     # messages come from the same files
     table_path = tables.find(raw, table)
     return (
-        look(tables.read, raw, table_path)
+        look(tables.read_entries, raw, table_path)
         if table_path is not None
         else look(files.entries, raw)[0]
     )

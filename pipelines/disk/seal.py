@@ -36,7 +36,7 @@ def publish(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     return sealed
 
 
-def read(path: Path, hint: str) -> dict[str, Any]:
+def read_sealed(path: Path, hint: str) -> dict[str, Any]:
     """Read a sealed file, or one of an earlier version, which has no seal.
 
     hint: how to make the file again. Raises DataError if it is missing, damaged, or its content is

@@ -108,12 +108,12 @@ def sources(manifest: DatasetManifest) -> tuple[Source, ...]:
     return (*manifest.files, *manifest.folders, *manifest.tables, *manifest.records)
 
 
-def load(name: str) -> DatasetManifest:
+def load_manifest(name: str) -> DatasetManifest:
     """Read a data set's manifest. Raises UsageError (no such data set) or DataError (faults)."""
     if name not in registry.names("dataset"):
-        registry.load("dataset", name)  # raises with the nearest name
+        registry.load_module("dataset", name)  # raises with the nearest name
     path = registry.bundled("data_manifests") / f"{name}.yaml"
-    document = yaml_reader.read(path, DataError)
+    document = yaml_reader.read_yaml(path, DataError)
     try:
         manifest = DatasetManifest.model_validate_json(json.dumps(document.data))
     except ValidationError as failure:

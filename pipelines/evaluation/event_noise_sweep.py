@@ -90,7 +90,7 @@ def event_noise_sweep(
 
 def _noisy_inputs(plan: DataPlan, run: Path, noise: EventNoise) -> list[str]:
     reads = {
-        modality: registry.load("feature", cache.made_from["feature"]).READS
+        modality: registry.load_module("feature", cache.made_from["feature"]).READS
         for modality, cache in plan.caches.items()
     }
     events = inputs_of_events(plan)

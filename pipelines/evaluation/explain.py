@@ -28,7 +28,7 @@ from pipelines.plan.data_plan import DataPlan
 from pipelines.plan.plan import of_a_run
 from pipelines.recipe.differences import differing
 from pipelines.recipe.recipe import Recipe, by_path
-from pipelines.results.run_files import publish, read
+from pipelines.results.run_files import publish, read_result
 from pipelines.results.schemas import Explanation, Trained
 from pipelines.signal.crops import centre_crop
 from pipelines.training.batches import Batch, evenly, in_order
@@ -90,11 +90,11 @@ def explain(
 def kept(runs: Sequence[Path]) -> list[dict[str, Any]] | None:
     """Return the earlier results of the same runs together, with the same weights, or None."""
     # a list, for the order counts: it is that of the maps' columns
-    weights = [(run.name, read(run / "trained.json", Trained)["sha256"]) for run in runs]
+    weights = [(run.name, read_result(run / "trained.json", Trained)["sha256"]) for run in runs]
     folders = [run / FOLDER for run in runs]
     if not all((folder / RESULT).exists() for folder in folders):
         return None
-    results = [read(folder / RESULT, Explanation) for folder in folders]
+    results = [read_result(folder / RESULT, Explanation) for folder in folders]
     whole = all(
         list(result["beside"].items()) == weights
         and all((folder / name).exists() for name in result["files"])
@@ -181,7 +181,7 @@ def _pictures(recipe: Recipe, batch: Batch) -> list[plots.Picture]:
 
 def _sees_events(recipe: Recipe) -> bool:
     assert recipe.visual is not None
-    return bool(registry.load("feature", recipe.visual.feature).READS == "events")
+    return bool(registry.load_module("feature", recipe.visual.feature).READS == "events")
 
 
 def _sees_two_polarities(own: Explained) -> bool:

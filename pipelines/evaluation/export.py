@@ -1,7 +1,7 @@
 """Export a trained network as two files without pickle, with its norms folded and checked.
 
-    from pipelines.evaluation.export import load
-    network = load("export")                # as `avsnn export RUN --output export` wrote it
+    from pipelines.evaluation.export import load_network
+    network = load_network("export")        # as `avsnn export RUN --output export` wrote it
     logits = network(audio, visual).logits  # inputs as described in model.json
 
 model.json describes the network, the preparation of its inputs and what was measured;
@@ -20,7 +20,7 @@ from pipelines.cache.receipts import cache_receipt
 from pipelines.disk import store
 from pipelines.errors import AvsnnError
 from pipelines.evaluation.export_check import Clips, checked, floats, rounded, same
-from pipelines.evaluation.exported import DESCRIPTION, FORMAT, NIR, VERSION, WEIGHTS, load
+from pipelines.evaluation.exported import DESCRIPTION, FORMAT, NIR, VERSION, WEIGHTS, load_network
 from pipelines.evaluation.nir_export import not_carried, refusal, write_nir
 from pipelines.evaluation.trained_run import TrainedRun
 from pipelines.plan.data_plan import DataPlan
@@ -34,7 +34,7 @@ from pipelines.training.checkpoint import write_weights
 from pipelines.training.infer import by_name
 from pipelines.training.scale import statistics_used
 
-__all__ = ["Clips", "export_run", "load", "write"]
+__all__ = ["Clips", "export_run", "load_network", "write"]
 
 CLIPS, BATCH = 64, 16
 CPU = torch.device("cpu")  # the check is in float64, and must not depend on a GPU
@@ -111,7 +111,7 @@ def write(
         }
         store.publish_json(part / DESCRIPTION, description)
         # through the public loader, so that what users will read is what was checked
-        back = load(part)
+        back = load_network(part)
         same(small, back, tensors, doubles[0])
         description["check"] = check | rounded(model, back, clips)
         store.publish_json(part / DESCRIPTION, description)
@@ -155,7 +155,7 @@ def _kept(small: nn.Module) -> list[dict[str, str]]:
 
 def _settings(recipe: Recipe, plan: DataPlan, inputs: dict[str, Tensor]) -> dict[str, Any]:
     """Return all arguments of the model as plain JSON."""
-    build = registry.load("model", recipe.model.name).build
+    build = registry.load_module("model", recipe.model.name).build
     section = recipe.model.model_dump(mode="json")
     settings = {k: section[k] for k in keyword_only(build) if k in section}
     channels = {f"{name}_channels": x.shape[-3] for name, x in inputs.items()}
@@ -169,7 +169,7 @@ def _input(plan: DataPlan, recipe: Recipe, name: str, x: Tensor) -> dict[str, An
     described: dict[str, Any] = {
         "feature": origin.feature,
         "settings": origin.settings,
-        "unit": registry.load("feature", origin.feature).UNIT,
+        "unit": registry.load_module("feature", origin.feature).UNIT,
         "normalise": statistics_used(cache.section, origin.statistics).model_dump(),
         "axes": "B C H W" if x.dim() == 4 else "T B C H W",
         # the batch axis is open

@@ -31,7 +31,7 @@ def kept(folder: Path, run: Path, *, replace: bool) -> dict[str, Any] | None:
         raise UsageError(f"{folder} holds {others[0]!r}, of no export", "choose another --output")
     if replace or not names:
         return None
-    trained = run_files.read(run / "trained.json", schemas.Trained)
+    trained = run_files.read_result(run / "trained.json", schemas.Trained)
     try:
         content = store.read_json(folder / "model.json")
         is_ours = content["weights_sha256"] == trained["sha256"]

@@ -76,7 +76,7 @@ class Description(Section):
     weights: Weights
 
 
-def load(folder: Path | str) -> nn.Module:
+def load_network(folder: Path | str) -> nn.Module:
     """Return an exported network on the CPU, in float32 and in evaluation mode.
 
     Raises DataError for a file that is missing, damaged, or not of the network that it names.
@@ -113,7 +113,7 @@ def rebuilt(name: str, settings: dict[str, Any]) -> nn.Module:
     settings: all keyword-only parameters, classes and channels among them. Raises DataError if the
     schema of the model or its constructor refuses them.
     """
-    build = registry.load("model", name).build
+    build = registry.load_module("model", name).build
     # before the constructor computes with them: the file may name any number
     for key, most in MAX_SIZES.items():
         size = settings.get(key)

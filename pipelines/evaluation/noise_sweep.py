@@ -121,7 +121,7 @@ def publish_examples(
             if x is not None:
                 rows.setdefault(modality, []).append(unscaled(x, inputs.scales[modality]))
     sections = {"audio": inputs.recipe.audio, "visual": inputs.recipe.visual}
-    features = {modality: registry.load("feature", section.feature)
+    features = {modality: registry.load_module("feature", section.feature)
                 for modality, section in sections.items() if section is not None}  # fmt: skip
     readings = {modality: Reading(f.READS, f.UNIT) for modality, f in features.items()}
     title = f"{inputs.plan.manifest.classes[clip.label]}: {clip.id}"

@@ -82,7 +82,7 @@ def predict_files(
 
 def _row(cache: CachePlan, path: Path, device: torch.device) -> Tensor:
     """Decode a file and compute the feature of the cache: (1, C, H, W) or (1, T, C, H, W)."""
-    feature = registry.load("feature", cache.made_from["feature"])
+    feature = registry.load_module("feature", cache.made_from["feature"])
     if feature.READS in ("events", "spikes"):
         raise UsageError(
             f"the network takes {cache.made_from['feature']}, which no sound or image file holds",

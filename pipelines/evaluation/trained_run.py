@@ -44,7 +44,7 @@ class TrainedRun:
         """Load the selected weights of a run. Raises DataError if it is not trained or damaged."""
         if not (folder / "trained.json").exists():
             raise DataError(f"{folder} is not trained", "avsnn train RECIPE finishes it")
-        trained = run_files.read(folder / "trained.json", schemas.Trained)
+        trained = run_files.read_result(folder / "trained.json", schemas.Trained)
         model = build_model(recipe, plan, device)
         # the hash in trained.json: weights of another training are refused, not evaluated
         weights = checkpoint.load_weights(folder / "best.safetensors", trained["sha256"])

@@ -40,8 +40,8 @@ def plan_data(recipe: Recipe) -> DataPlan:
     Raises DataError if the data set is a user's folder that is missing or not usable.
     """
     name = recipe.data.dataset
-    module = registry.load("dataset", name)
-    manifest, raw = look(manifests.load, name), None
+    module = registry.load_module("dataset", name)
+    manifest, raw = look(manifests.load_manifest, name), None
     code = code_of(module.__name__)
     made_from: dict[str, Any] = {
         "stage": "clips",
@@ -92,7 +92,7 @@ def plan_data(recipe: Recipe) -> DataPlan:
 
 def data_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the data section without the setting that only locates files: paths are in no key."""
-    local = getattr(registry.load("dataset", recipe.data.dataset), "LOCAL", None)
+    local = getattr(registry.load_module("dataset", recipe.data.dataset), "LOCAL", None)
     left_out = (local, *NOT_OF_THE_DATA)
     return {k: v for k, v in recipe.data.model_dump(mode="json").items() if k not in left_out}
 
@@ -123,7 +123,7 @@ def _plan_cache(
     modality: str, section: Section, dataset: str, clips_key: str, reader: str
 ) -> CachePlan:
     feature: str = section.feature  # type: ignore[attr-defined]
-    module = registry.load("feature", feature)
+    module = registry.load_module("feature", feature)
     settings = {name: getattr(section, name) for name in keyword_only(module.extract)}
     if module.READS in ("waveform", "microphones"):
         # the cache's reader, not `extract`, resamples and cuts
@@ -142,7 +142,7 @@ def _plan_cache(
 
 def extract_arguments(plan: CachePlan) -> dict[str, Any]:
     """Return the keyword arguments of the feature's `extract`."""
-    module = registry.load("feature", plan.made_from["feature"])
+    module = registry.load_module("feature", plan.made_from["feature"])
     return keyword_arguments(module.extract, plan.section)
 
 
@@ -151,7 +151,7 @@ def check_same_data(run: Path, plan: DataPlan) -> None:
 
     Another split, other classes or another scale would give a result that belongs to no run.
     """
-    environment = run_files.read(run / "env.json", schemas.Environment)
+    environment = run_files.read_result(run / "env.json", schemas.Environment)
     then, now = environment["caches"], [cache.folder.name for cache in plan.caches.values()]
     if now != then:
         differs = _since(then, plan)
@@ -186,7 +186,7 @@ def run_key(recipe: Recipe, data: DataPlan | None = None) -> str:
     """
     settings = recipe.resolved() | {"data": data_settings(recipe)}
     data = data or plan_data(recipe)
-    model = registry.load("model", recipe.model.name)
+    model = registry.load_module("model", recipe.model.name)
     return store.key(
         {
             "stage": "train",

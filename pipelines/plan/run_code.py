@@ -35,7 +35,7 @@ def other_code(run: Path, recipe: Recipe, data: "DataPlan") -> str:
 
     Raises DataError if the run's env.json is not readable.
     """
-    then = run_files.read(run / "env.json", schemas.Environment).get("code")
+    then = run_files.read_result(run / "env.json", schemas.Environment).get("code")
     if then is None:
         return "an earlier version of avsnn, which kept no record of its code"
     now = code_in_use(recipe, data)

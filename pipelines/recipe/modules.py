@@ -92,7 +92,7 @@ def _module(document: Document, naming: Naming, faults: list[Fault]) -> ModuleTy
     if not isinstance(name, str):
         return None
     try:
-        module = registry.load(naming.kind, name)
+        module = registry.load_module(naming.kind, name)
     except UsageError as cause:
         faults.append(fault_at(document, path, f"{cause.message} ({cause.hint})"))
         return None

@@ -36,7 +36,7 @@ __all__ = [
     "bundled_names",
     "by_path",
     "find",
-    "load",
+    "load_recipe",
     "name_of",
     "parse_range",
 ]
@@ -78,7 +78,7 @@ class Recipe:
         return dump(self.resolved())
 
 
-def load(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) -> Recipe:
+def load_recipe(path: Path, overrides: Sequence[str] = (), *, with_model: bool = True) -> Recipe:
     """Read and check a recipe, with `a.b=VALUE` overrides applied.
 
     with_model: False leaves the model's settings unread, which avoids importing torch; for stages
@@ -159,7 +159,7 @@ def _events_that_are_none(document: Document, checked: RecipeFile) -> list[Fault
     if not checked.train.augment.events.varies():
         return []
     features = [s.feature for s in (checked.audio, checked.visual) if s is not None]
-    reads = [getattr(registry.load("feature", name), "READS", "") for name in features]
+    reads = [getattr(registry.load_module("feature", name), "READS", "") for name in features]
     if {"events", "spikes"} & set(reads):
         return []
     text = f"no input is made of events ({' and '.join(features)} are not)"
@@ -168,7 +168,7 @@ def _events_that_are_none(document: Document, checked: RecipeFile) -> list[Fault
 
 def _sizes_that_do_not_fit(document: Document, checked: RecipeFile) -> list[Fault]:
     """Return the fault of input sizes that the model refuses, before hours of preparing them."""
-    misfit = getattr(registry.load("model", checked.model.name), "misfit", None)
+    misfit = getattr(registry.load_module("model", checked.model.name), "misfit", None)
     if misfit is None:
         return []
     sizes = (getattr(section, "size", None) for section in (checked.audio, checked.visual))

@@ -18,12 +18,12 @@ from pipelines.recipe.schema_messages import faults_of
 from pipelines.recipe.yaml_builder import build
 from pipelines.recipe.yaml_syntax import split_lines
 
-__all__ = ["Document", "Fault", "dump", "faults_of", "parse", "read", "render", "scan"]
+__all__ = ["Document", "Fault", "dump", "faults_of", "parse", "read_yaml", "render", "scan"]
 
 MAX_BYTES = 256 * 1024
 
 
-def read(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
+def read_yaml(path: Path, error: type[AvsnnError] = RecipeError) -> Document:
     """Read a file, at most 256 KiB of UTF-8. Raises `error` with all faults of the file."""
     return _without_faults(scan(path, error), error)
 

@@ -39,18 +39,18 @@ class Result(NamedTuple):
     code: str = ""
 
 
-def read(run: Path) -> Result:
+def read_run(run: Path) -> Result:
     """Read a run's result. Raises DataError if it was not evaluated or is not readable."""
     if not (run / "eval.json").exists():
         raise DataError(f"run {run.name} is not evaluated", EVALUATE)
     # the model's settings too: without them the rows of an ablation would fall into one
-    resolved = recipes.load(run / "recipe.yaml").resolved()
-    evaluation = run_files.read(run / "eval.json", schemas.Evaluation)
-    environment = run_files.read(run / "env.json", schemas.Environment)
+    resolved = recipes.load_recipe(run / "recipe.yaml").resolved()
+    evaluation = run_files.read_result(run / "eval.json", schemas.Evaluation)
+    environment = run_files.read_result(run / "env.json", schemas.Environment)
     noise: dict[str, float] = {}
     noise_doa: dict[str, dict[str, float]] = {}
     for path in sorted(run.glob("noise-*.json")):
-        found = run_files.read(path, schemas.NoiseSweep)
+        found = run_files.read_result(path, schemas.NoiseSweep)
         for point in found["points"]:
             if point["snr_db"] is not None:
                 level = _level(found["noise"], point["snr_db"])
@@ -58,7 +58,7 @@ def read(run: Path) -> Result:
                 if "doa_mae_deg" in point:
                     noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
     for path in sorted(run.glob("event-noise-*.json")):
-        sweep = run_files.read(path, schemas.EventNoiseSweep)
+        sweep = run_files.read_result(path, schemas.EventNoiseSweep)
         for point in sweep["points"]:
             if point["level"] is not None:
                 noise[_event_level(sweep["noise"], point["level"])] = point["accuracy"]

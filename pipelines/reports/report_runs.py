@@ -71,7 +71,7 @@ def counted_and_explained(seeds: Sequence[Path]) -> Iterator["Markup"]:
     seeds: the runs of one system. Raises DataError if a file of the run is not readable.
     """
     for run in [run for run in seeds if (run / "energy.json").exists()][:1]:
-        yield from _energy(run_files.read(run / "energy.json", schemas.Energy))
+        yield from _energy(run_files.read_result(run / "energy.json", schemas.Energy))
     for run in [run for run in seeds if (run / "explained").is_dir()][:1]:
         yield html.element("h4", f"Explained (run {run.name})")
         yield from _explained(run / "explained")
@@ -82,9 +82,9 @@ def made_with(run: Path, result: Result) -> Iterator["Markup"]:
 
     Raises DataError if a file of the run is not readable.
     """
-    environment = run_files.read(run / "env.json", schemas.Environment)
+    environment = run_files.read_result(run / "env.json", schemas.Environment)
     evaluation = result.evaluation
-    trained = run_files.read(run / "trained.json", schemas.Trained)
+    trained = run_files.read_result(run / "trained.json", schemas.Trained)
     count = trained.get("parameters")
     earlier_runs = [earlier["run"] for earlier in trained.get("start_from", [])]
     try:

@@ -39,7 +39,7 @@ def draw_run_training(run: Path) -> "Figure":
     The epoch that trained.json names is marked. Raises DataError if a file is missing or damaged.
     """
     path = run / "metrics.jsonl"
-    trained = run_files.read(run / "trained.json", schemas.Trained)
+    trained = run_files.read_result(run / "trained.json", schemas.Trained)
     selected = trained["selected"]["epoch"]
     try:
         if "metrics_sha256" in trained and store.sha256(path) != trained["metrics_sha256"]:

@@ -24,14 +24,14 @@ def publish(path: Path, kind: type[ResultFile], content: Mapping[str, Any]) -> d
     return seal.publish(path, {**content, "made_with": made_with})
 
 
-def read(path: Path, kind: type[ResultFile]) -> dict[str, Any]:
+def read_result(path: Path, kind: type[ResultFile]) -> dict[str, Any]:
     """Return the content of a result file, checked.
 
     Raises DataError, in one line, if the file is missing or damaged, does not fit its schema, holds
     a figure that does not follow from its predictions, or was made with other files than those
     beside it.
     """
-    content = seal.read(path, kind.AGAIN)
+    content = seal.read_sealed(path, kind.AGAIN)
     try:
         kind.model_validate(content)
     except ValidationError as error:
@@ -51,7 +51,7 @@ def _chain_fault(path: Path, kind: type[ResultFile], content: dict[str, Any]) ->
         if not sealed and not beside.exists():  # a run of an earlier version
             continue
         # read checks that file's own chain: trained.json leads on to env.json
-        earlier = read(beside, KINDS[beside.name])
+        earlier = read_result(beside, KINDS[beside.name])
         if (seal.SEAL in earlier) != sealed:
             return f"it or {beside.name} was edited"
         if sealed and content.get("made_with", {}).get(name) != earlier[seal.SEAL]:

@@ -28,8 +28,8 @@ def open_run(name: str | None, settings: tuple[str, ...] = ()) -> tuple[Recipe, 
         path = expanded(name)
         folder = path if is_file(path / "recipe.yaml") else _of_beginning(name)
     # every run's file is called recipe.yaml: the recipe's own name is in env.json
-    recipe = recipes.load(folder / "recipe.yaml", settings)
-    environment = run_files.read(folder / "env.json", schemas.Environment)
+    recipe = recipes.load_recipe(folder / "recipe.yaml", settings)
+    environment = run_files.read_result(folder / "env.json", schemas.Environment)
     return replace(recipe, name=environment["name"]), folder
 
 

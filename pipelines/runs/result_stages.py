@@ -76,7 +76,7 @@ def evaluate(recipe: Recipe, run: Path, report: Reporter, *, force: bool = False
     def kept() -> dict[str, Any] | None:
         if force or not (run / "eval.json").exists():
             return None
-        evaluation = run_files.read(run / "eval.json", schemas.Evaluation)
+        evaluation = run_files.read_result(run / "eval.json", schemas.Evaluation)
         report.say(f"evaluate: hit, {run.name}")
         return evaluation
 
@@ -108,7 +108,7 @@ def noise_eval(
         if force or not path.exists():
             return None
         kind = schemas.EventNoiseSweep if isinstance(noise, EventNoise) else schemas.NoiseSweep
-        sweep = run_files.read(path, kind)
+        sweep = run_files.read_result(path, kind)
         # the file's name has nine digits of a level, the file all of them
         if sweep["noise"] != json.loads(noise.model_dump_json()):
             return None
@@ -163,7 +163,7 @@ def energy(
     def kept() -> dict[str, Any] | None:
         if force or not path.exists():
             return None
-        counted = run_files.read(path, schemas.Energy)
+        counted = run_files.read_result(path, schemas.Energy)
         if counted.get("asked") != samples:
             return None
         report.say(f"energy: hit, {run.name}")

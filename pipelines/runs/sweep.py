@@ -79,7 +79,7 @@ def grid(names: Sequence[str], settings: Sequence[str], seeds: int | None) -> li
     # come after days
     firsts = {}
     for name, combination in itertools.product(names, combinations):
-        loaded = recipes.load(recipes.find(name), combination, with_model=True)
+        loaded = recipes.load_recipe(recipes.find(name), combination, with_model=True)
         firsts[name, combination] = loaded.seed
     if len(firsts) < len(names) * len(combinations):
         raise UsageError("the sweep has a run twice", "name each recipe and each value once")
@@ -92,7 +92,7 @@ def grid(names: Sequence[str], settings: Sequence[str], seeds: int | None) -> li
 
 def opened(point: Point, more: Sequence[str] = ()) -> Recipe:
     """Load the recipe of a point. more: overrides of noise or runtime."""
-    return recipes.load(recipes.find(point.recipe), (*point.overrides, *more))
+    return recipes.load_recipe(recipes.find(point.recipe), (*point.overrides, *more))
 
 
 def name_of(points: Sequence[Point]) -> str:

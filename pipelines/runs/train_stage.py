@@ -99,7 +99,7 @@ def _is_trained(run: Path, recipe: Recipe, report: Reporter) -> bool:
     """Check whether the run is trained. A recipe.yaml that the run has lost is written again."""
     if trained_anew(run).exists() or not (run / "trained.json").exists():
         return False
-    run_files.read(run / "trained.json", schemas.Trained)
+    run_files.read_result(run / "trained.json", schemas.Trained)
     if not (run / "recipe.yaml").exists():
         _bring_back(run, recipe, report)
     report.say(f"train: hit, {run.name}")
@@ -109,7 +109,9 @@ def _is_trained(run: Path, recipe: Recipe, report: Reporter) -> bool:
 def _bring_back(run: Path, recipe: Recipe, report: Reporter) -> None:
     """Write the recipe.yaml that a run has lost, if this recipe is the same to the byte."""
     lost = f"train: {run.name} has lost its recipe.yaml"
-    written_sha256 = run_files.read(run / "env.json", schemas.Environment).get("recipe_sha256")
+    written_sha256 = run_files.read_result(run / "env.json", schemas.Environment).get(
+        "recipe_sha256"
+    )
     text = recipe.to_yaml()
     # sections that are in no key may differ: another text would break the chain of seals
     if written_sha256 not in (None, hashlib.sha256(text.encode()).hexdigest()):

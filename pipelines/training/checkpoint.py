@@ -145,13 +145,15 @@ def newest(run: Path) -> Path | None:
     )  # numbers are padded: the order of names is that of steps
 
 
-def load(folder: Path, model: nn.Module, epochs: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_checkpoint(
+    folder: Path, model: nn.Module, epochs: int
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Load a checkpoint into a model; returns the best weights and the state.
 
     epochs: the most epochs that the state's history can hold. Raises DataError if a file is not,
     byte for byte, what was written.
     """
-    receipt = seal.read(folder / "receipt.json", TRAIN_AGAIN)
+    receipt = seal.read_sealed(folder / "receipt.json", TRAIN_AGAIN)
     try:
         if receipt["artefact"] != folder.name or receipt["made_from"]["run"] != folder.parent.name:
             raise DataError(f"{folder}/receipt.json is another checkpoint's", TRAIN_AGAIN)

@@ -107,7 +107,7 @@ class Inputs:
         0 dB would have less noise than its ratio says.
         """
         cache = self.plan.caches["audio"]
-        feature = registry.load("feature", cache.made_from["feature"])
+        feature = registry.load_module("feature", cache.made_from["feature"])
         arguments = extract_arguments(cache)
         if arguments.get("clamp"):
             waveforms, arguments["clamp"] = waveforms.clamp(-1, 1), False
@@ -121,7 +121,7 @@ class Inputs:
         source that is not what it was when the cache was built, or can no longer be decoded.
         """
         cache = self.plan.caches["audio"]
-        feature = registry.load("feature", cache.made_from["feature"])
+        feature = registry.load_module("feature", cache.made_from["feature"])
         if feature.READS not in ("waveform", "microphones"):
             raise UsageError(
                 f"{cache.made_from['feature']} is not made from a waveform that noise could be "

@@ -64,7 +64,7 @@ def train(
     best, history, start, skip = checkpoint.copy_of(model), list[Any](), 0, 0
     total = torch.zeros((), dtype=torch.float64, device=device)  # read rarely: a GPU runs ahead
     if newest is not None:
-        best, state = checkpoint.load(newest, model, settings.epochs)
+        best, state = checkpoint.load_checkpoint(newest, model, settings.epochs)
         checkpoint.restore(newest, state, optimizer, device)
         history, start, skip = (state[k] for k in ("history", "epoch", "step"))
         begun = state["start_from"]

@@ -22,7 +22,7 @@ def build_model(recipe: Recipe, plan: DataPlan, device: torch.device) -> nn.Modu
     for modality, cache in plan.caches.items():
         with open_rows(cache, "train") as rows:
             channels[f"{modality}_channels"] = rows.row_shape[-3]
-    build = registry.load("model", recipe.model.name).build
+    build = registry.load_module("model", recipe.model.name).build
     torch.manual_seed(recipe.seed)
     try:
         model: nn.Module = build(

@@ -36,9 +36,9 @@ def begin_from(model: nn.Module, recipe: Recipe, plan: DataPlan) -> list[dict[st
     random = set(own)
     for name in recipe.train.start_from:
         run = store.home() / "runs" / name
-        trained = run_files.read(run / "trained.json", schemas.Trained)
+        trained = run_files.read_result(run / "trained.json", schemas.Trained)
         weights = checkpoint.load_weights(run / "best.safetensors", trained["sha256"])
-        source = recipes.load(run / "recipe.yaml", with_model=False)
+        source = recipes.load_recipe(run / "recipe.yaml", with_model=False)
         _check_no_leak(source, run, plan)
         renamed = _renamed(weights, _modalities(source), _modalities(recipe))
         fit = {k: v for k, v in renamed.items() if k in own and own[k].shape == v.shape}

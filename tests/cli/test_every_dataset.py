@@ -129,7 +129,7 @@ def test_it_is_prepared_from_its_published_layout(home, monkeypatch, recipe):
     make, settings, count = CASES[recipe]
     monkeypatch.setattr(cifar10_sounds, "BATCH_ROWS", 30)
     name = recipe.split("/")[0].replace("_", "-")
-    make(home / "raw" / name / manifest.load(name).version, home)
+    make(home / "raw" / name / manifest.load_manifest(name).version, home)
     home.mkdir(exist_ok=True)
     chosen = [word for s in settings for word in ("--set", s.format(home=home))]
     said = in_process(home, "prepare", recipe, *chosen, "--json")
@@ -139,7 +139,7 @@ def test_it_is_prepared_from_its_published_layout(home, monkeypatch, recipe):
     assert all(row["there"] == "yes" for row in stages.values())
     clips = [json.loads(line) for line in Path(stages["clips"]["path"]).read_text().splitlines()]
     assert len(clips) == count or count is None
-    classes = len(manifest.load(name).classes) or 2
+    classes = len(manifest.load_manifest(name).classes) or 2
     assert {clip["label"] for clip in clips} == set(range(classes))
     for stage, row in stages.items():
         if stage == "clips":

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from pipelines.cache.rows import Rows
 from pipelines.disk import seal, store
-from pipelines.evaluation.export import load
+from pipelines.evaluation.export import load_network
 from pipelines.training import checkpoint
 from tests.cli.conftest import ROOT
 
@@ -52,7 +52,7 @@ def test_what_model_json_says_is_enough_to_ask_the_network(avsnn, trained, home)
         given[name] = (x - mean) / sd
         assert made["shape"] == [None, *x.shape[1:]] and made["axes"] == "B C H W"
     with torch.no_grad():
-        answers = load(trained / "export")(**given).logits.argmax(1).tolist()
+        answers = load_network(trained / "export")(**given).logits.argmax(1).tolist()
     evaluated = json.loads((trained / "eval.json").read_text())["predictions"]
     same = sum(evaluated[c["id"]] == answer for c, answer in zip(clips, answers, strict=True))
     assert same >= 0.99 * len(clips)  # folding rounds: a spike near its threshold may flip
@@ -70,7 +70,7 @@ def test_a_damaged_export_is_made_again(avsnn, trained):
 def test_another_folder_is_taken_only_if_it_is_new_empty_or_an_export(avsnn, trained, tmp_path):
     folder = tmp_path / "x" / "out"
     assert avsnn("export", "--output", folder).code == 0
-    assert load(folder) is not None and not (trained / "export").exists()
+    assert load_network(folder) is not None and not (trained / "export").exists()
     assert "hit" in avsnn("export", "--output", folder).err
     description = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(description | {"weights_sha256": "0" * 64}))

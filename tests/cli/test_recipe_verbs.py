@@ -153,7 +153,7 @@ def of_the_test(kind, name):
 
 @pytest.mark.parametrize("broken", BROKEN, ids=[name for name, *_ in BROKEN])
 def test_validate_says_where_a_recipe_is_broken(broken, avsnn, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "load", of_the_test)
+    monkeypatch.setattr(registry, "load_module", of_the_test)
     _, text, row, column, part = broken
     path = tmp_path / "recipe.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -166,7 +166,7 @@ def test_validate_says_where_a_recipe_is_broken(broken, avsnn, tmp_path, monkeyp
 
 
 def test_validate_takes_what_the_broken_recipes_were_made_from(avsnn, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "load", of_the_test)
+    monkeypatch.setattr(registry, "load_module", of_the_test)
     (tmp_path / "recipe.yaml").write_text(GOOD)
     assert avsnn("validate", tmp_path / "recipe.yaml") == (0, "1 valid\n", "")
 

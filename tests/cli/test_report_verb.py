@@ -29,7 +29,7 @@ def test_a_run_becomes_one_file_whose_path_is_printed(trained, avsnn, home):
 
 def test_the_parameters_it_counts_are_the_networks(trained, avsnn, home, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(home))
-    recipe = recipes.load(trained / "recipe.yaml")
+    recipe = recipes.load_recipe(trained / "recipe.yaml")
     model = build_model(recipe, plan_data(recipe), "cpu")
     count = sum(p.numel() for p in model.parameters())
     assert json.loads((trained / "trained.json").read_text())["parameters"] == count

@@ -57,7 +57,7 @@ def test_everything_that_ls_lists_is_described_in_80_columns(kind, name, avsnn):
 def test_a_model_has_its_presets_and_what_its_paper_does_not_give(avsnn):
     said = avsnn("show", "s-cmrl").out
     assert "arXiv" in said and "\npresets\n  paper: the defaults below\n  authors: " in said
-    assert said.count("Assumed:") == len(registry.load("model", "s-cmrl").ASSUMED)
+    assert said.count("Assumed:") == len(registry.load_module("model", "s-cmrl").ASSUMED)
     found = json.loads(avsnn("show", "s_cmrl", "--json").out)
     assert found["presets"]["authors"]["neuron"] == {"gradient": "cut"}
     assert "crema_d/s_cmrl_paper" in found["recipes"]

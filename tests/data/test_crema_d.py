@@ -25,7 +25,7 @@ def clips(mirror, tmp_path_factory):
 
 
 def test_the_lists_are_those_of_the_manifest(mirror):
-    for source in manifest.load("crema-d").files:
+    for source in manifest.load_manifest("crema-d").files:
         assert hash_file(mirror / source.path, "sha256") == source.sha256
 
 

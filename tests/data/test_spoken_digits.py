@@ -15,7 +15,7 @@ from pipelines.download import acquire, manifest
 def raw(mirror, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
-        found = manifest.load("spoken-digits-av")
+        found = manifest.load_manifest("spoken-digits-av")
         folder = acquire.acquire(found, mirror=mirror, say=str)
         assert acquire.check(found) == []
         yield folder

@@ -34,7 +34,9 @@ SMALL = (
 
 
 def small(*settings, events=EVENTS):
-    return recipes.load(recipes.find("mnistdvs_ntidigits/s_cmrl"), (*SMALL, events, *settings))
+    return recipes.load_recipe(
+        recipes.find("mnistdvs_ntidigits/s_cmrl"), (*SMALL, events, *settings)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def undisturbed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("AVSNN_HOME", str(home))
-        raw = home / "raw/mnistdvs-ntidigits" / manifest.load("mnistdvs-ntidigits").version
+        raw = home / "raw/mnistdvs-ntidigits" / manifest.load_manifest("mnistdvs-ntidigits").version
         published.mnist_dvs(raw, each=20)
         published.ntidigits(raw / "n-tidigits.hdf5")
         run = train_stage.train(small(), Quiet())
@@ -155,6 +157,6 @@ def test_recordings_that_do_not_fit_into_memory_are_refused_in_words(monkeypatch
 
 def test_a_recipe_without_events_is_refused_before_anything_is_prepared():
     with pytest.raises(RecipeError) as caught:
-        recipes.load(recipes.find("quickstart"), ("train.augment.events.drop=0.1",))
+        recipes.load_recipe(recipes.find("quickstart"), ("train.augment.events.drop=0.1",))
     assert "no input is made of events" in caught.value.message
-    assert recipes.load(recipes.find("quickstart"), ("train.augment.events.hot_rate=5.0",))
+    assert recipes.load_recipe(recipes.find("quickstart"), ("train.augment.events.hot_rate=5.0",))

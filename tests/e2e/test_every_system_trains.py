@@ -59,7 +59,7 @@ def shared_home(tmp_path_factory):
 def small(name, digits, folder):
     """Write the recipe of a network's small version: one epoch of five or six steps."""
     settings, shapes = SMALL[name]
-    takes = registry.load("model", name).Model.forward.__annotations__
+    takes = registry.load_module("model", name).Model.forward.__annotations__
     shape = {modality: shapes.get(modality, (3, 16, 16)) for modality in ("audio", "visual")
              if modality in takes}  # fmt: skip
     given = {modality: list(size[1:]) for modality, size in shape.items() if size is not None}
@@ -82,7 +82,7 @@ def small(name, digits, folder):
         "train": {"epochs": 1, "batch_size": 7, "optimizer": {"name": "adam", "lr": 1e-3}},
         "runtime": {"device": "cpu"},
     }))  # fmt: skip
-    return recipes.load(path)
+    return recipes.load_recipe(path)
 
 
 class Counting(Quiet):

@@ -53,7 +53,7 @@ def test_a_sample_of_n_mnist_with_spoken_digits(avsnn, tmp_path):
 
 def test_160_clips_of_urbansound8k_with_images_that_stand_in(avsnn, mirror, tmp_path):
     """8 clips a class of folds 1 and 2, resampled by others, hence put there by hand."""
-    raw = tmp_path / "home/raw/urbansound8k" / manifest.load("urbansound8k").version
+    raw = tmp_path / "home/raw/urbansound8k" / manifest.load_manifest("urbansound8k").version
     raw.mkdir(parents=True)
     shutil.copytree(mirror / "urbansound8k-subset/UrbanSound8K", raw / "UrbanSound8K")
     _, said = avsnn(

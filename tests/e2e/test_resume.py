@@ -38,7 +38,7 @@ class Quiet:
 
 
 def small(*settings):
-    return recipes.load(recipes.find("quickstart"), (*SMALL, *settings))
+    return recipes.load_recipe(recipes.find("quickstart"), (*SMALL, *settings))
 
 
 def outcome(run):

@@ -36,7 +36,7 @@ def both():
 
 def fusing(*settings, epochs=1, sizes=SIZES):
     given = (*sizes, f"train.epochs={epochs}", *settings)
-    return recipes.load(recipes.find("quickstart"), given)
+    return recipes.load_recipe(recipes.find("quickstart"), given)
 
 
 def hearing(folder, *settings):
@@ -45,8 +45,8 @@ def hearing(folder, *settings):
     kept = [line for line in lines if not line.startswith(("visual:", "model:"))]
     path = folder / "hearing.yaml"
     path.write_text("\n".join([*kept, f"model: {HEARS}"]) + "\n", encoding="utf-8")
-    return recipes.load(path, ("train.batch_size=128", "runtime.device=cpu", "train.epochs=1",
-                               *settings))  # fmt: skip
+    small = ("train.batch_size=128", "runtime.device=cpu", "train.epochs=1")
+    return recipes.load_recipe(path, (*small, *settings))
 
 
 def weights(run):

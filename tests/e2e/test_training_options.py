@@ -37,7 +37,7 @@ def train(*settings, name="quickstart", epochs=1):
     path = recipes.find(name) if isinstance(name, str) else name
     chosen = {setting.split("=")[0] for setting in settings}
     tiny = [setting for setting in TINY if setting.split("=")[0] not in chosen]
-    recipe = recipes.load(path, (*tiny, f"train.epochs={epochs}", *settings))
+    recipe = recipes.load_recipe(path, (*tiny, f"train.epochs={epochs}", *settings))
     run = train_stage.train(recipe, Quiet())
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return recipe, run, [json.loads(line) for line in lines]
@@ -141,7 +141,7 @@ def test_the_epoch_that_the_rule_selects_is_the_one_that_is_evaluated(rule):
 
 
 def test_the_loss_on_validation_is_what_is_learned_azimuths_too():
-    recipe = recipes.load(recipes.find("array_sim/slc_net"), (
+    recipe = recipes.load_recipe(recipes.find("array_sim/slc_net"), (
         "data.azimuth_step_deg=15", "model.embedding=64", "model.blocks=1", "train.epochs=3",
         "train.select=lowest-loss", "runtime.device=cpu",
     ))  # fmt: skip

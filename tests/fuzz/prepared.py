@@ -38,7 +38,7 @@ class Silent:
 
 def prepare(home: Path) -> Prepared:
     """Prepare the quickstart and publish the results of a run that nobody trained."""
-    recipe = recipes.load(recipes.find("quickstart"))
+    recipe = recipes.load_recipe(recipes.find("quickstart"))
     plan = plan_data(recipe)
     prepare_stage.prepare(recipe, Silent(), plan=plan)  # type: ignore[arg-type]
     run = run_folder(recipe, plan)

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def loaded(folder: Path) -> tuple[Any, ...]:
     model = network()
-    best, state = checkpoint.load(folder, model, EPOCHS)
+    best, state = checkpoint.load_checkpoint(folder, model, EPOCHS)
     return model, best, state
 
 

@@ -57,7 +57,7 @@ def test_names_of_files_and_classes(campaign: Campaign, prepared: Prepared, tmp_
         kept = {"classes": list(classes), "excluded": {c.id: c.excluded for c in clips},
                 "remarks": remarks}  # fmt: skip
         seal.publish(tmp_path / "receipt.json", kept)
-        assert {k: v for k, v in seal.read(tmp_path / "receipt.json", "").items()
+        assert {k: v for k, v in seal.read_sealed(tmp_path / "receipt.json", "").items()
                 if k != "seal"} == kept  # fmt: skip
         assert read_clips(tmp_path / "clips.jsonl") == [c for c in clips if not c.excluded]
         check_clips(clips, classes)
@@ -84,10 +84,10 @@ def say_everywhere(folder: Path, lines: list[str]) -> None:
 def test_names_on_the_command_line(campaign: Campaign, prepared: Prepared) -> None:
     def attempt(name: str) -> None:
         for ask in (
-            lambda: open_run(name), lambda: recipes.load(recipes.find(name)),
-            lambda: recipes.load(recipes.find("quickstart"), (f"{name}=1",)),
-            lambda: recipes.load(recipes.find("quickstart"), (f"train.epochs={name}",)),
-            lambda: registry.load("model", name), lambda: user_path(name),
+            lambda: open_run(name), lambda: recipes.load_recipe(recipes.find(name)),
+            lambda: recipes.load_recipe(recipes.find("quickstart"), (f"{name}=1",)),
+            lambda: recipes.load_recipe(recipes.find("quickstart"), (f"train.epochs={name}",)),
+            lambda: registry.load_module("model", name), lambda: user_path(name),
             lambda: class_names.check([name, "dog"], "here"), lambda: recipes.parse_range(name),
             lambda: in_place.user_folder(name, "path"),
             lambda: folder.pairs(prepared.home, path="", table=name),

@@ -30,8 +30,8 @@ def shown_of(prepared: Prepared) -> tuple[Any, ...]:
     run = prepared.run
     _, folder = open_run(run.name)
     check_same_data(folder, prepared.plan)
-    reads = {name: run_files.read(run / name, kind) for name, kind in KINDS.items()}
-    read = compare.read(run)
+    reads = {name: run_files.read_result(run / name, kind) for name, kind in KINDS.items()}
+    read = compare.read_run(run)
     shown = [
         tables.accuracy_table(reads["eval.json"]), tables.noise_table(reads["noise-both.json"]),
         tables.energy_table(reads["energy.json"]), *report_runs.made_with(run, read),

@@ -88,7 +88,9 @@ def test_every_stage_runs_on_the_device(tmp_path, monkeypatch):
     from tests.e2e.test_resume import Quiet
 
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
-    recipe = recipes.load(recipes.find("quickstart"), ("runtime.device=cuda", "train.epochs=2"))
+    recipe = recipes.load_recipe(
+        recipes.find("quickstart"), ("runtime.device=cuda", "train.epochs=2")
+    )
     run = train_stage.train(recipe, Quiet())
     assert result_stages.evaluate(recipe, run, Quiet())["accuracy"] > 0.3
     points = result_stages.noise_eval(recipe, run, recipe.noise, Quiet())["points"]

@@ -175,10 +175,10 @@ def test_a_copy_from_its_weights_and_torchs_generator_goes_on_in_the_same_bits(n
     [("ogm_ge", 62.20), ("mslr", 64.42), ("pmr", 65.30), ("agm", 70.16), ("resnet18_joint", None)],
 )
 def test_its_recipe_compares_with_the_figure_of_s_cmrls_table(name, percent):
-    recipe = recipes.load(recipes.find(f"crema_d/{name}_paper"))
+    recipe = recipes.load_recipe(recipes.find(f"crema_d/{name}_paper"))
     published = recipe.published
     assert (published.accuracy_percent if published else None) == percent
-    same = recipes.load(recipes.find("crema_d/s_cmrl_paper"))
+    same = recipes.load_recipe(recipes.find("crema_d/s_cmrl_paper"))
     assert (recipe.data, recipe.audio, recipe.visual) == (same.data, same.audio, same.visual)
     assert recipe.train.optimizer.name == "sgd"
 
@@ -290,7 +290,7 @@ def test_the_training_loop_lets_a_network_change_its_gradients(tmp_path, monkeyp
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     path = tmp_path / "still.yaml"
     path.write_text(STILL)
-    train_stage.train(recipes.load(path), Quiet())
+    train_stage.train(recipes.load_recipe(path), Quiet())
     (run,) = (tmp_path / "runs").glob("still-*")
     weights, _ = outcome(run)
     torch.manual_seed(5)

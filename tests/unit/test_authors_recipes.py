@@ -38,7 +38,7 @@ COUNTED = {
 
 
 def load(name):
-    return recipes.load(recipes.find(name))
+    return recipes.load_recipe(recipes.find(name))
 
 
 @pytest.mark.parametrize("data_set", DATA_SETS)
@@ -73,7 +73,7 @@ def test_each_data_set_has_the_codes_sizes_temperature_and_split(
     data_set, width, temperature, protocol
 ):
     recipe = load(f"{data_set}/s_cmrl_authors")
-    model = keyword_arguments(registry.load("model", "s-cmrl").build, recipe.model)
+    model = keyword_arguments(registry.load_module("model", "s-cmrl").build, recipe.model)
     expected = {
         "width": width,
         "sao_temperature": temperature,

@@ -66,7 +66,12 @@ def planned(folder: Path, *modalities: str) -> DataPlan:
         caches[modality] = CachePlan(modality, folder / modality, Section(), {})
     data_input = DataInput(dataset="digits-av")
     return DataPlan(
-        manifest.load("digits-av"), folder, False, folder / "clips.jsonl", data_input, caches
+        manifest.load_manifest("digits-av"),
+        folder,
+        False,
+        folder / "clips.jsonl",
+        data_input,
+        caches,
     )
 
 
@@ -76,7 +81,7 @@ def split_of(folder: Path, *modalities: str) -> Split:
 
 
 def quickstart(*settings: str) -> Recipe:
-    return recipes.load(recipes.find("quickstart"), settings)
+    return recipes.load_recipe(recipes.find("quickstart"), settings)
 
 
 def batches_of(split: Split, *settings: str) -> list[Batch]:

@@ -67,7 +67,9 @@ def test_a_checkpoint_brings_back_weights_best_weights_and_state(tmp_path: Path)
     state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "step": 7}
     checkpoint.save(tmp_path, 1, 2, model, best, state)
     fresh = network()
-    found_best, found = checkpoint.load(tmp_path / "checkpoint-000001-000002", fresh, EPOCHS)
+    found_best, found = checkpoint.load_checkpoint(
+        tmp_path / "checkpoint-000001-000002", fresh, EPOCHS
+    )
     for mine, theirs in ((fresh.state_dict(), model.state_dict()), (found_best, best)):
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
@@ -107,12 +109,12 @@ def test_a_flipped_bit_of_any_file_is_found(tmp_path: Path, name: str) -> None:
         damaged[place] ^= 1
         (folder / name).write_bytes(damaged)
         with pytest.raises(DataError, match="is damaged") as caught:
-            checkpoint.load(folder, network(), EPOCHS)
+            checkpoint.load_checkpoint(folder, network(), EPOCHS)
         assert str(folder / name) in caught.value.message
         assert "--fresh" in caught.value.hint
     (folder / name).unlink()
     with pytest.raises(DataError, match=name):
-        checkpoint.load(folder, network(), EPOCHS)
+        checkpoint.load_checkpoint(folder, network(), EPOCHS)
 
 
 def test_a_damaged_receipt_is_one_line(tmp_path: Path) -> None:
@@ -124,13 +126,13 @@ def test_a_damaged_receipt_is_one_line(tmp_path: Path) -> None:
         (folder / "receipt.json").write_bytes(damaged)
         try:
             # a bit of "versions" changes nothing that is read
-            checkpoint.load(folder, network(), EPOCHS)
+            checkpoint.load_checkpoint(folder, network(), EPOCHS)
         except DataError as error:
             assert str(folder) in error.message
     for text in ("[]", "{}", '{"files": []}', '{"files": {"state.pt": 3}}'):
         (folder / "receipt.json").write_text(text)
         with pytest.raises(DataError, match="receipt"):
-            checkpoint.load(folder, network(), EPOCHS)
+            checkpoint.load_checkpoint(folder, network(), EPOCHS)
 
 
 class Hostile:
@@ -155,7 +157,7 @@ def test_a_pickle_that_runs_a_command_is_refused_and_does_not_run(
         (folder / "state.pt").write_bytes(pickle.dumps(hostile))
     corrected(folder)
     with pytest.raises(DataError, match=r"cannot read .*state\.pt"):
-        checkpoint.load(folder, network(), EPOCHS)
+        checkpoint.load_checkpoint(folder, network(), EPOCHS)
     assert not victim.exists()
     with contextlib.suppress(RuntimeError):  # a bare pickle runs, and is then no checkpoint
         torch.load(folder / "state.pt", weights_only=False)
@@ -182,7 +184,7 @@ def test_a_pickle_bomb_of_60_mb_is_refused_before_it_is_unpacked(
     bomb(folder, b"\x80\x02" + b"]" * 60_000_000 + b".", compression)
     began = time.monotonic()
     with pytest.raises(DataError, match=r"state\.pt has [0-9]+ bytes") as caught:
-        checkpoint.load(folder, model, EPOCHS)
+        checkpoint.load_checkpoint(folder, model, EPOCHS)
     assert time.monotonic() - began < 10 and "--fresh" in caught.value.hint
 
 
@@ -190,7 +192,7 @@ def test_what_unpacks_to_more_than_its_own_size_is_refused(tmp_path: Path) -> No
     folder = saved(tmp_path / "run")
     bomb(folder, b"\x80\x02" + b"]" * 1000 + b".", zipfile.ZIP_DEFLATED)
     with pytest.raises(DataError, match="unpacks to more than its own size"):
-        checkpoint.load(folder, network(), EPOCHS)
+        checkpoint.load_checkpoint(folder, network(), EPOCHS)
 
 
 @pytest.mark.parametrize(
@@ -214,15 +216,15 @@ def test_a_file_that_is_nothing_of_ours_is_one_line(
     (folder / name).write_bytes(content)
     corrected(folder)
     with pytest.raises(DataError, match=name):
-        checkpoint.load(folder, network(), EPOCHS)
+        checkpoint.load_checkpoint(folder, network(), EPOCHS)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     folder = saved(tmp_path / "run")
     with pytest.raises(DataError, match="does not fit the recipe's network"):
-        checkpoint.load(folder, network(width=5), EPOCHS)
+        checkpoint.load_checkpoint(folder, network(width=5), EPOCHS)
     with pytest.raises(DataError, match="does not fit the recipe's network"):
-        checkpoint.load(folder, network()[:2], EPOCHS)
+        checkpoint.load_checkpoint(folder, network()[:2], EPOCHS)
 
 
 def test_the_newest_checkpoint_stays_alone_and_what_is_not_ours_stays(tmp_path: Path) -> None:

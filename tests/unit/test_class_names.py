@@ -84,4 +84,4 @@ def test_a_blank_name_is_no_class(blank):
 
 def test_no_data_set_of_ours_has_such_names():
     for name in registry.names("dataset"):
-        class_names.check(manifest.load(name).classes, name)
+        class_names.check(manifest.load_manifest(name).classes, name)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipelines.errors import DataError
-from pipelines.reports.compare import Result, compare, is_possible, read
+from pipelines.reports.compare import Result, compare, is_possible, read_run
 from pipelines.results.metrics import summary, wilson_interval
 
 
@@ -137,7 +137,7 @@ def test_the_papers_figure_is_marked_if_no_count_gives_it():
 
 def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
     with pytest.raises(DataError, match="not evaluated"):
-        read(tmp_path)
+        read_run(tmp_path)
     (tmp_path / "eval.json").write_text("[]")
     from pipelines.recipe import recipe
 
@@ -145,12 +145,12 @@ def test_a_run_without_or_with_a_damaged_result_is_one_line(tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(plain))
     (tmp_path / "env.json").write_text("[]")
     with pytest.raises(DataError, match="not readable"):
-        read(tmp_path)
+        read_run(tmp_path)
     (tmp_path / "env.json").write_text('{"name": "x", "caches": []}')
     for damaged in ("[]", "3", '{"n": 4}'):
         (tmp_path / "eval.json").write_text(damaged)
         with pytest.raises(DataError, match="not readable"):
-            read(tmp_path)
+            read_run(tmp_path)
 
 
 def test_a_run_whose_record_is_no_runs_is_one_line(tmp_path):
@@ -200,7 +200,7 @@ def test_runs_that_differ_in_a_setting_of_the_model_alone_are_two_systems(tmp_pa
         (run / "recipe.yaml").write_text(yaml.safe_dump(plain))
         (run / "env.json").write_text('{"name": "a", "caches": []}')
         (run / "eval.json").write_text(json.dumps(result("a", 8).evaluation))
-    rows = compare([read(run) for run in tmp_path.iterdir()])
+    rows = compare([read_run(run) for run in tmp_path.iterdir()])
     assert {row["system"] for row in rows} == {"a (model.alpha=0.5)", "a (model.alpha=1.5)"}
 
 
@@ -209,7 +209,7 @@ def test_columns_of_runs_are_never_called_the_same():
     from pipelines.recipe import recipe
 
     def plain(*settings):
-        return recipe.load(recipe.find("quickstart"), settings)
+        return recipe.load_recipe(recipe.find("quickstart"), settings)
 
     one, other = plain("model.width=32"), plain("model.width=64")
     assert run_labels([one, other], ["r1", "r2"]) == ["width=32", "width=64"]

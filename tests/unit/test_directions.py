@@ -31,7 +31,7 @@ def found(said, true):
             labels = torch.zeros(len(numbers), dtype=torch.int64)
             yield Batch(audio[numbers], None, labels, torch.from_numpy(numbers), None)
 
-    recipe = recipes.load(recipes.find("quickstart"))
+    recipe = recipes.load_recipe(recipes.find("quickstart"))
     result = predict(
         Compass(),
         split,

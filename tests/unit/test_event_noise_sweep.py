@@ -14,7 +14,7 @@ from pipelines.errors import DataError, UsageError
 from pipelines.plan.plan import plan_data
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import parse_event_noise
-from pipelines.reports.compare import compare, read
+from pipelines.reports.compare import compare, read_run
 from pipelines.reports.comparison_plots import noise_points
 from pipelines.results import run_files, schemas
 from pipelines.runs import result_stages, train_stage
@@ -42,10 +42,10 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("AVSNN_HOME", str(home))
-        raw = home / "raw/mnistdvs-ntidigits" / manifest.load("mnistdvs-ntidigits").version
+        raw = home / "raw/mnistdvs-ntidigits" / manifest.load_manifest("mnistdvs-ntidigits").version
         published.mnist_dvs(raw, each=20)
         published.ntidigits(raw / "n-tidigits.hdf5")
-        recipe = recipes.load(recipes.find("mnistdvs_ntidigits/s_cmrl"), SMALL)
+        recipe = recipes.load_recipe(recipes.find("mnistdvs_ntidigits/s_cmrl"), SMALL)
         yield recipe, train_stage.train(recipe, Quiet())
 
 
@@ -101,10 +101,10 @@ def test_files_hits_and_compare(trained):
     assert stem.with_suffix(".json").stat().st_mtime_ns == before
     other = sweep(trained, "rate:10", "visual", seed=3)
     result_stages.evaluate(recipe, run, Quiet())
-    noise = read(run).noise
+    noise = read_run(run).noise
     assert noise["rate 10"] == accuracy(first)[10.0]
     assert noise["visual seed 3 rate 10"] == accuracy(other)[10.0]
-    (row,) = compare([read(run)])
+    (row,) = compare([read_run(run)])
     assert list(noise_points(row, "rate")) == [0.0, 10.0, 20.0]
     assert not noise_points(row, "both")
 
@@ -123,7 +123,7 @@ def test_an_edited_result_is_refused(trained):
     _, run = trained
     sweep(trained, "drop:0.25")
     path = run / "event-noise-both_drop_0.25.json"
-    content = run_files.read(path, schemas.EventNoiseSweep)
+    content = run_files.read_result(path, schemas.EventNoiseSweep)
     for change in (
         lambda c: c["points"][1].update(accuracy=1.0, wilson_low=0.0, wilson_high=1.0),
         lambda c: c["points"][1].update(level=0.5),
@@ -151,7 +151,7 @@ def test_a_recording_that_changed_is_named(trained):
 def test_a_run_without_events_says_what_it_is_made_of(tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
     small = ("train.epochs=1", "model.width=16", "runtime.device=cpu")
-    recipe = recipes.load(recipes.find("quickstart"), small)
+    recipe = recipes.load_recipe(recipes.find("quickstart"), small)
     run = train_stage.train(recipe, Quiet())
     with pytest.raises(UsageError, match="no input made of events: audio is made of") as caught:
         result_stages.noise_eval(recipe, run, parse_event_noise("drop:0.5"), Quiet())

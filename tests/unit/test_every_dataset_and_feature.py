@@ -26,13 +26,17 @@ READS = {
 
 
 def choices(name, parameter):
-    hint = settings_model(registry.load("dataset", name).pairs).model_fields[parameter].annotation
+    hint = (
+        settings_model(registry.load_module("dataset", name).pairs)
+        .model_fields[parameter]
+        .annotation
+    )
     return set(get_args(hint))
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_data_set_has_a_manifest_that_fits_it(name):
-    found, module = manifests.load(name), registry.load("dataset", name)
+    found, module = manifests.load_manifest(name), registry.load_module("dataset", name)
     assert isinstance(module.VERSION, int)
     assert len(set(found.classes)) == len(found.classes)
     assert bool(found.classes) != hasattr(module, "classes"), "of the manifest or of the data"
@@ -48,7 +52,7 @@ def test_a_data_set_has_a_manifest_that_fits_it(name):
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_setting_of_a_data_set_has_a_default_and_a_description(name):
-    module = registry.load("dataset", name)
+    module = registry.load_module("dataset", name)
     local = getattr(module, "LOCAL", None)
     for setting, field in settings_model(module.pairs).model_fields.items():
         assert setting == local or not field.is_required(), setting
@@ -60,13 +64,13 @@ def test_every_setting_of_a_data_set_has_a_default_and_a_description(name):
 def test_a_data_set_has_a_page(name):
     page = (ROOT / "docs" / "datasets" / f"{name}.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {name}")
-    for protocol in manifests.load(name).protocols:
+    for protocol in manifests.load_manifest(name).protocols:
         assert f"`{protocol}`" in page, protocol
 
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_feature_says_what_it_reads_and_gives(name):
-    module = registry.load("feature", name)
+    module = registry.load_module("feature", name)
     assert READS[module.READS] == module.MODALITY
     assert isinstance(module.VERSION, int) and module.UNIT
     for setting, field in settings_model(module.extract).model_fields.items():
@@ -77,7 +81,7 @@ def test_a_feature_says_what_it_reads_and_gives(name):
 def test_importing_them_all_imports_no_torch(kind):
     code = (
         "import sys; from pipelines import registry\n"
-        f"for name in registry.names({kind!r}): registry.load({kind!r}, name)\n"
+        f"for name in registry.names({kind!r}): registry.load_module({kind!r}, name)\n"
         "assert not {'torch', 'torchaudio', 'av', 'sklearn'} & set(sys.modules), 'heavy import'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

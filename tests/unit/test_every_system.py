@@ -47,7 +47,7 @@ MODELS = registry.names("model")
 def built(name, seed=0):
     """Build the small version of a network, and five pairs of inputs with targets."""
     settings, shapes = SMALL[name]
-    module = registry.load("model", name)
+    module = registry.load_module("model", name)
     wanted = inspect.signature(module.Model.forward).parameters
     inputs, channels = {}, {}
     torch.manual_seed(1)

@@ -33,7 +33,7 @@ OWN = {"sca": (300, 1e-2), "l2-act-spike-net": (400, 1e-3)}
 def task(name):
     """Build a network's small version, 32 inputs of its shapes, and their targets."""
     settings, shapes = SMALL[name]
-    module = registry.load("model", name)
+    module = registry.load_module("model", name)
     torch.manual_seed(1)
     inputs = {
         modality: torch.randn(SAMPLES, *shape)

@@ -10,7 +10,7 @@ from torch import nn
 from pipelines import registry
 from pipelines.ann.output import Output
 from pipelines.errors import AvsnnError, UsageError
-from pipelines.evaluation.export import Clips, load, write
+from pipelines.evaluation.export import Clips, load_network, write
 from pipelines.recipe.settings_from_signature import settings_model
 from pipelines.snn.dsln import DSLN
 from pipelines.snn.fold import BatchNorm, Layer, difference, folded
@@ -22,7 +22,7 @@ MODELS = registry.names("model")
 def settings_of(name, inputs, **more):
     """All settings of the small version, as model.json has them."""
     channels = {f"{modality}_channels": x.shape[1] for modality, x in inputs.items()}
-    section = settings_model(registry.load("model", name).build)
+    section = settings_model(registry.load_module("model", name).build)
     given = {"classes": 3, **channels, **SMALL[name][0], **more}
     return section(**given).model_dump(mode="json")
 
@@ -64,7 +64,7 @@ def exported(name, folder, **more):
     if more:
         torch.manual_seed(0)
         inputs = built(name)[1]
-        model = registry.load("model", name).build(
+        model = registry.load_module("model", name).build(
             classes=3,
             **{f"{m}_channels": x.shape[1] for m, x in inputs.items()},
             **SMALL[name][0],
@@ -83,7 +83,7 @@ def exported(name, folder, **more):
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_loaded_answers_as_what_was_trained(name, tmp_path):
     model, inputs, said = exported(name, tmp_path / "export")
-    back = load(tmp_path / "export")
+    back = load_network(tmp_path / "export")
     assert not back.training
     assert said["folded"] and said["check"]["float64_difference"] <= 1e-10
     assert difference(model, back, inputs) < 1e-10
@@ -97,7 +97,7 @@ def test_what_is_loaded_answers_as_what_was_trained(name, tmp_path):
 )
 def test_every_norm_of_table_4_is_folded_or_named(more, tmp_path):
     model, inputs, said = exported("spikslc-net", tmp_path / "export", **more)
-    assert difference(model, load(tmp_path / "export"), inputs) < 1e-10
+    assert difference(model, load_network(tmp_path / "export"), inputs) < 1e-10
     kept = {row["type"] for row in said["not_folded"]}
     wanted = {"dsln": set(), "ln": {"LayerNorm"}, "bn1d": {"TokenBatchNorm"}}
     assert kept == wanted[more["norm"]]
@@ -147,7 +147,7 @@ def test_a_network_without_finite_answers_is_not_written(tmp_path):
 def test_a_network_that_draws_its_answers_is_not_written_and_the_setting_is_named(tmp_path):
     # SCA's positions "random" are drawn at every call, as its authors do, in evaluation too
     _, inputs, targets = built("sca")
-    model = registry.load("model", "sca").build(
+    model = registry.load_module("model", "sca").build(
         classes=3,
         audio_channels=3,
         visual_channels=3,

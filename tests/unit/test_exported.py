@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipelines.errors import AvsnnError, DataError
-from pipelines.evaluation.export import load
+from pipelines.evaluation.export import load_network
 from tests.unit.test_export import exported
 
 
@@ -39,7 +39,7 @@ def put(folder, said, tensors, **where):
 
 def refused(folder):
     with pytest.raises(AvsnnError) as failure:
-        load(folder)
+        load_network(folder)
     assert isinstance(failure.value, DataError) and failure.value.hint
     assert "\n" not in failure.value.message and len(failure.value.message) < 500
     return failure.value.message
@@ -47,7 +47,7 @@ def refused(folder):
 
 def test_by_hand_the_same_files_load(whole, tmp_path):
     put(tmp_path / "x", *whole)
-    load(tmp_path / "x")
+    load_network(tmp_path / "x")
 
 
 TENSORS = {

@@ -389,10 +389,10 @@ def test_of_a_table_outside_the_folder_no_message_quotes_the_content(tmp_path, l
             (root / name).unlink(missing_ok=True)
             (root / name).symlink_to(outside)
         with pytest.raises(DataError) as failure:
-            tables.read(root, tables.find(root, name))
+            tables.read_entries(root, tables.find(root, name))
         assert "secret" not in failure.value.message.replace(str(tmp_path), "")
         assert "secret" not in failure.value.hint and "lable" not in failure.value.message
         inside = root / f"inside{outside.suffix}"
         inside.write_text(content)
         with pytest.raises(DataError):
-            tables.read(root, inside)
+            tables.read_entries(root, inside)

@@ -30,9 +30,9 @@ def said(root, protocol, **settings):
 
 
 def test_the_bundled_recipe_and_the_default_take_the_split_of_the_data():
-    recipe = recipes.load(recipes.find("folder/s_cmrl"), with_model=False)
+    recipe = recipes.load_recipe(recipes.find("folder/s_cmrl"), with_model=False)
     assert recipe.data.protocol == "auto"
-    bare = recipes.load(
+    bare = recipes.load_recipe(
         recipes.find("folder/s_cmrl"), ["data={dataset: folder, path: x}"], with_model=False
     )
     assert bare.data.protocol == "auto"

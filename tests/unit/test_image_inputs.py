@@ -63,7 +63,7 @@ def prepared(tmp_path_factory):
     own.write_text(RECIPE.replace("PATH", str(folder)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
-        recipe = recipes.load(own)
+        recipe = recipes.load_recipe(own)
         plan = prepare_stage.prepare(recipe, Quiet())
         yield recipe, plan, Inputs(recipe, plan, torch.device("cpu")), folder
 
@@ -181,4 +181,4 @@ def test_noise_is_put_on_levels_before_they_are_normalised(prepared):
 def test_imagenets_scale_of_anything_but_colour_images_is_refused(prepared, settings):
     recipe, *_ = prepared
     with pytest.raises(RecipeError, match=r"visual\.normalise: imagenet is for images of 3"):
-        recipes.load(recipe.path, (settings,))
+        recipes.load_recipe(recipe.path, (settings,))

@@ -28,7 +28,7 @@ def mine(tmp_path):
 
 
 def opened(mine, *settings):
-    return recipes.load(mine, ("runtime.device=cpu", "data.validation_share=0.2", *settings))
+    return recipes.load_recipe(mine, ("runtime.device=cpu", "data.validation_share=0.2", *settings))
 
 
 def change(mine, name="class0/000000.wav"):

@@ -62,8 +62,8 @@ PUBLISHED = {
 @cache
 def network(name):
     """Build a bundled recipe's network; returns it, its recipe and one clip of its inputs."""
-    recipe = recipes.load(recipes.find(name))
-    module = registry.load("model", recipe.model.name)
+    recipe = recipes.load_recipe(recipes.find(name))
+    module = registry.load_module("model", recipe.model.name)
     settings = keyword_arguments(module.build, recipe.model)
     inputs = {
         modality: features(section, settings.get("time_steps")).narrow(-4, 0, 1)
@@ -71,7 +71,7 @@ def network(name):
         if section is not None
     }
     channels = {f"{modality}_channels": x.shape[-3] for modality, x in inputs.items()}
-    classes = len(manifest.load(recipe.data.dataset).classes)
+    classes = len(manifest.load_manifest(recipe.data.dataset).classes)
     return recipe, module.build(classes=classes, **channels, **settings).eval(), inputs
 
 
@@ -114,7 +114,7 @@ def table():
         system = name.partition("/")[2].removesuffix("_paper")
         alike.setdefault((system, row(name)), []).append(name)
     for (system, counted), names in alike.items():
-        paper = PAPERS[recipes.load(recipes.find(names[0]), with_model=False).model.name]
+        paper = PAPERS[recipes.load_recipe(recipes.find(names[0]), with_model=False).model.name]
         where = ", ".join(name.partition("/")[0] for name in names)
         lines.append(f"| {system} | {paper} | {where} {counted}")
     return "\n".join(lines) + "\n"

@@ -100,7 +100,7 @@ def test_axes_and_bar_are_those_of_the_feature(reads, unit, named, shown):
 
 def test_every_feature_has_axes_and_a_unit():
     for feature in registry.names("feature"):
-        module = registry.load("feature", feature)
+        module = registry.load_module("feature", feature)
         is_visual = Reading(module.READS, module.UNIT).axes == PIXELS
         assert is_visual == (module.MODALITY == "visual") and module.UNIT
 

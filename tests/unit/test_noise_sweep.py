@@ -10,7 +10,7 @@ import torch
 from pipelines.features import logmel, stft
 from pipelines.recipe import recipe as recipes
 from pipelines.recipe.noise import Noise, SnrRange
-from pipelines.reports.compare import read
+from pipelines.reports.compare import read_run
 from pipelines.results.noise_files import noise_result
 from pipelines.runs import prepare_stage, result_stages, train_stage
 from pipelines.signal.noise import add_noise
@@ -22,7 +22,7 @@ from tests.e2e.test_resume import Quiet
 def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVSNN_HOME", str(tmp_path_factory.mktemp("home")))
-        recipe = recipes.load(
+        recipe = recipes.load_recipe(
             recipes.find("quickstart"), ("train.epochs=4", "model.width=32", "runtime.device=cpu")
         )
         yield recipe, train_stage.train(recipe, Quiet())
@@ -94,7 +94,7 @@ def test_another_sweep_leaves_the_first_ones_files_and_compare_reads_both(traine
     assert {path: path.read_bytes() for path in files} == files
     assert (run / "noise-visual_-10to0by10dB.csv").exists()
     result_stages.evaluate(recipe, run, Quiet())
-    found = read(run).noise
+    found = read_run(run).noise
     assert found["visual 0 dB"] == accuracy(first)[0.0] and "visual -10 dB" in found
     assert found["visual batch-power seed 3 0 dB"] == accuracy(other)[0.0]
 
@@ -129,7 +129,7 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
     tmp_path, monkeypatch
 ):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
-    recipe = recipes.load(
+    recipe = recipes.load_recipe(
         recipes.find("quickstart"),
         (
             "runtime.device=cpu",
@@ -163,7 +163,7 @@ def test_noise_keeps_its_ratio_where_the_feature_cuts_sounds_off_at_full_scale(
 
 def test_features_of_noisy_sounds_are_never_worked_out_in_bfloat16(tmp_path, monkeypatch):
     monkeypatch.setenv("AVSNN_HOME", str(tmp_path))
-    recipe = recipes.load(
+    recipe = recipes.load_recipe(
         recipes.find("quickstart"),
         (
             "runtime.device=cpu",

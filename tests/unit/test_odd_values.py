@@ -110,7 +110,7 @@ def test_a_table_that_no_file_system_can_hold_is_not_there(root, name):
 
 def test_half_a_surrogate_comes_back_from_a_sealed_file(tmp_path):
     sealed = seal.publish(tmp_path / "a.json", {"name": "a\ud800é\u2028"})
-    assert seal.read(tmp_path / "a.json", "") == sealed
+    assert seal.read_sealed(tmp_path / "a.json", "") == sealed
     assert "é" in (tmp_path / "a.json").read_text(encoding="utf-8")
 
 
@@ -141,21 +141,21 @@ def test_a_count_of_a_sweep_that_is_no_count_is_named(tmp_path, correct):
     points = [POINT | {"correct": correct}, POINT | {"snr_db": 1.0}]
     store.publish_json(tmp_path / "noise-both.json", SWEEP | {"points": points})
     with pytest.raises(DataError, match=r"points\.0\.correct"):
-        run_files.read(tmp_path / "noise-both.json", schemas.NoiseSweep)
+        run_files.read_result(tmp_path / "noise-both.json", schemas.NoiseSweep)
 
 
 def test_a_number_of_clips_that_no_float_holds_is_named(tmp_path):
     content = SWEEP | {"n": HUGE, "points": [POINT | {"correct": 1}, POINT | {"snr_db": 1.0}]}
     store.publish_json(tmp_path / "noise-both.json", content)
     with pytest.raises(DataError, match="not readable: n "):
-        run_files.read(tmp_path / "noise-both.json", schemas.NoiseSweep)
+        run_files.read_result(tmp_path / "noise-both.json", schemas.NoiseSweep)
 
 
 def test_a_sealed_environment_without_its_names_is_named(tmp_path):
     seal.publish(tmp_path / "env.json", {"name": "x", "caches": []})
     (tmp_path / "recipe.yaml").write_text("version: 1\n")
     with pytest.raises(DataError, match=r"recipe\.yaml beside it was edited"):
-        run_files.read(tmp_path / "env.json", schemas.Environment)
+        run_files.read_result(tmp_path / "env.json", schemas.Environment)
 
 
 @pytest.mark.parametrize(

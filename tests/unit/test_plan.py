@@ -14,7 +14,7 @@ from pipelines.recipe import recipe as recipes
 
 
 def keys(*settings, name="quickstart"):
-    recipe = recipes.load(recipes.find(name), settings)
+    recipe = recipes.load_recipe(recipes.find(name), settings)
     data = plan.plan_data(recipe)
     caches = {modality: cache.folder.name for modality, cache in data.caches.items()}
     return {"clips": data.clips.name, **caches, "run": plan.run_folder(recipe).name}

@@ -119,7 +119,7 @@ class Published:
         if self.system.startswith("unimodal"):
             side = self.system.removeprefix("unimodal_")
             self.inputs = {side: self.inputs[side]}
-        module = registry.load("model", name)
+        module = registry.load_module("model", name)
         settings = {
             **{f"{side}_channels": x.shape[1] for side, x in self.inputs.items()},
             "classes": figures["classes"],

@@ -87,13 +87,13 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> None:
         return MODULES[kind, name]
 
     monkeypatch.setattr(registry, "names", names)
-    monkeypatch.setattr(registry, "load", load)
+    monkeypatch.setattr(registry, "load_module", load)
 
 
 def load(folder: Path, text: str | bytes = GOOD, *overrides: str) -> recipe.Recipe:
     path = folder / "recipe.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return recipe.load(path, overrides)
+    return recipe.load_recipe(path, overrides)
 
 
 def faults(folder: Path, text: str | bytes = GOOD, *overrides: str) -> list[str]:
@@ -407,7 +407,7 @@ def test_a_bundled_recipe_is_found_by_its_name(bundle: Path) -> None:
         "spoken_digits_av/s-cmrl.yaml",
     ):
         assert recipe.find(name) == file
-    assert recipe.load(file).name == "spoken_digits_av/s_cmrl"
+    assert recipe.load_recipe(file).name == "spoken_digits_av/s_cmrl"
 
 
 def test_an_own_file_is_found_by_its_path(bundle: Path, tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_an_own_file_is_found_by_its_path(bundle: Path, tmp_path: Path) -> None:
     own.write_text(GOOD)
     assert recipe.find("mine.yaml") == Path("mine.yaml")
     assert recipe.find(str(own)) == own
-    assert recipe.load(own).name == "mine"
+    assert recipe.load_recipe(own).name == "mine"
     assert recipe.find("quickstart.yaml") == bundle / "quickstart.yaml"
 
 
@@ -497,7 +497,7 @@ def test_checking_a_recipe_takes_less_than_50_ms(tmp_path: Path) -> None:
     times = []
     for _ in range(5):
         start = time.perf_counter()
-        recipe.load(tmp_path / "recipe.yaml")
+        recipe.load_recipe(tmp_path / "recipe.yaml")
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05
 

@@ -45,7 +45,7 @@ def made_up(reads, section, random):
 def features(section, steps):
     """Compute a section's feature; returns (B, C, H, W) or (T, B, C, H, W), cropped."""
     random = np.random.default_rng(0)
-    module = registry.load("feature", section.feature)
+    module = registry.load_module("feature", section.feature)
     data = made_up(module.READS, section, random)
     found = module.extract(data, **keyword_arguments(module.extract, section)).float()
     if getattr(section, "margin", 0):
@@ -59,8 +59,8 @@ def features(section, steps):
 
 @pytest.mark.parametrize("name", recipes.bundled_names())
 def test_its_features_fit_its_network(name):
-    recipe = recipes.load(recipes.find(name))
-    module = registry.load("model", recipe.model.name)
+    recipe = recipes.load_recipe(recipes.find(name))
+    module = registry.load_module("model", recipe.model.name)
     settings = keyword_arguments(module.build, recipe.model)
     inputs = {
         modality: features(section, settings.get("time_steps"))
@@ -111,7 +111,7 @@ def test_every_paper_data_set_has_every_system_of_its_table():
         }
         assert systems <= found, systems - found
         for system in systems - {"s_cmrl", "naive_concat_paper", "naive_concat_authors"}:
-            recipe = recipes.load(recipes.find(f"{dataset}/{system}"), with_model=False)
+            recipe = recipes.load_recipe(recipes.find(f"{dataset}/{system}"), with_model=False)
             known = dataset != "mnistdvs_ntidigits" or system.rpartition("_")[0] in (
                 "s_cmrl",
                 "weight_attention",

@@ -14,7 +14,7 @@ from pipelines.recipe.settings_from_signature import keyword_only, settings_mode
 
 @pytest.mark.parametrize("name", registry.names("model"))
 def test_a_model_has_presets_and_describes_every_setting(name):
-    module = registry.load("model", name)
+    module = registry.load_module("model", name)
     assert "paper" in module.PRESETS
     supplied = frozenset({"classes", "audio_channels", "visual_channels"})
     assert "classes" in keyword_only(module.build)
@@ -38,13 +38,13 @@ def test_a_recipe_is_valid_and_headed_by_its_command(name):
     path = recipes.find(name)
     first = path.read_text().splitlines()[0]
     assert first.startswith("# ") and first.endswith(f"avsnn run {name}")
-    recipe = recipes.load(path)
+    recipe = recipes.load_recipe(path)
     assert recipe.name == name
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError) as caught:
-        registry.load("model", "s-cmlr")
+        registry.load_module("model", "s-cmlr")
     assert caught.value.hint == "did you mean s-cmrl?"
 
 
@@ -55,7 +55,7 @@ from avsnn_cli import listing
 listing.everything(None)
 from pipelines.plan import plan
 from pipelines.recipe import recipe
-plan.plan_data(recipe.load(recipe.find("quickstart"), with_model=False))
+plan.plan_data(recipe.load_recipe(recipe.find("quickstart"), with_model=False))
 assert not {"torch", "h5py", "matplotlib"} & set(sys.modules), sorted(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)

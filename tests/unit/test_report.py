@@ -17,7 +17,7 @@ from avsnn_cli.render import TerminalReporter
 from pipelines.errors import DataError, UsageError
 from pipelines.recipe import recipe as recipes
 from pipelines.reports import html_page
-from pipelines.reports.compare import compare, read
+from pipelines.reports.compare import compare, read_run
 from tests.unit.test_compare import result
 
 VOID = {"meta", "img", "br", "hr", "link", "input", "source"}
@@ -241,7 +241,7 @@ def test_the_page_is_as_wide_as_its_screen_and_what_is_wider_scrolls_in_itself(o
 def test_the_numbers_are_those_of_compare(of_three):
     _, runs, text = of_three
     page = Page(text)
-    rows = compare([read(run) for run in runs])
+    rows = compare([read_run(run) for run in runs])
     (head, *body) = [line.split(",") for line in as_text(rows, "csv").splitlines()]
     assert page.rows[:3] == [head, *body]
     assert body[0][:4] == ["d/a", "70.00 ± 14.14", "2", "10"]

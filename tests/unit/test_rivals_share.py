@@ -46,7 +46,7 @@ TABLES = {key: list(names) for key, names in itertools.groupby(NAMES, key=table_
 
 def parts(name: str) -> Iterator[tuple[str, Any]]:
     """List what a recipe should share with its rivals: a section's name, and its settings."""
-    found = recipes.load(recipes.find(name), with_model=False).resolved()
+    found = recipes.load_recipe(recipes.find(name), with_model=False).resolved()
     yield "seed", found["seed"]
     yield "data", found["data"]
     for modality in {"audio", "visual"} & found.keys():

@@ -57,10 +57,10 @@ def test_a_model_says_beforehand_which_sizes_it_cannot_take(module):
 def test_validate_says_that_sizes_give_different_numbers_of_tokens():
     path = recipes.find("quickstart")
     with pytest.raises(RecipeError) as failure:
-        recipes.load(path, ["audio.size=[16,32]"])
+        recipes.load_recipe(path, ["audio.size=[16,32]"])
     assert (
         "audio.size: 16 x 32 makes 4 x 8 tokens, visual.size 16 x 16 makes 4 x 4: the two "
         "numbers must be equal" in failure.value.message
     )
-    recipes.load(path, ["audio.size=[8,32]"])
-    recipes.load(path, ["audio.size=[16,32]"], with_model=False)  # prepare needs no network
+    recipes.load_recipe(path, ["audio.size=[8,32]"])
+    recipes.load_recipe(path, ["audio.size=[16,32]"], with_model=False)  # prepare needs no network

@@ -148,7 +148,7 @@ RAW = "raw/urbansound8k/1"
 
 
 def clips_key(*settings):
-    recipe = recipes.load(recipes.find("urbansound8k/spikformer_audio"), settings)
+    recipe = recipes.load_recipe(recipes.find("urbansound8k/spikformer_audio"), settings)
     return plan_data(recipe).clips.name
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.errors import DataError, RecipeError
 from pipelines.recipe.messages import KeyPath
-from pipelines.recipe.yaml_reader import dump, faults_of, parse, read, render, scan
+from pipelines.recipe.yaml_reader import dump, faults_of, parse, read_yaml, render, scan
 from tests.unit.broken_recipes import GOOD, NOT_PLAIN, SYNTAX
 
 
@@ -139,8 +139,8 @@ def test_lines_are_counted_as_an_editor_does(ending: str) -> None:
 def test_a_byte_order_mark_moves_no_column(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
-    assert read(path).positions["a",] == (1, 1)
-    assert read(path).lines[0] == "a: 1"
+    assert read_yaml(path).positions["a",] == (1, 1)
+    assert read_yaml(path).lines[0] == "a: 1"
 
 
 def test_all_faults_are_collected() -> None:
@@ -192,17 +192,17 @@ def test_only_a_readable_file_is_read(tmp_path: Path) -> None:
         (tmp_path / "a\0b.yaml", "null byte"),
     ]:
         with pytest.raises(RecipeError, match=said) as caught:
-            read(path)
+            read_yaml(path)
         assert caught.value.exit_code == 3
 
 
 def test_the_size_limit_is_256_kib(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"a: 1\n" + b"#" * (256 * 1024 - 5))
-    assert read(path).data == {"a": 1}
+    assert read_yaml(path).data == {"a": 1}
     path.write_bytes(b"a: 1\n" + b"#" * (256 * 1024 - 4))
     with pytest.raises(RecipeError, match="larger than 256 KiB"):
-        read(path)
+        read_yaml(path)
 
 
 def test_no_damage_to_a_file_is_a_bug() -> None:
