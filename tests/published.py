@@ -60,8 +60,9 @@ def urbansound8k(raw: Path, recordings: int = 3, slices: int = 2) -> list[str]:
                 for part in range(slices):
                     stem = f"{fsid}-{label}-0-{part}"
                     wav(raw / f"UrbanSound8K/audio/fold{fold}/{stem}.wav", seed=len(rows))
-                    rows.append([f"{stem}.wav", fsid, 2.0 * part, 2.0 * part + 4, 1, fold, label,
-                                 name])  # fmt: skip
+                    rows.append(
+                        [f"{stem}.wav", fsid, 2.0 * part, 2.0 * part + 4, 1, fold, label, name]
+                    )
     metadata = raw / "UrbanSound8K/metadata/UrbanSound8K.csv"
     metadata.parent.mkdir(parents=True)
     with metadata.open("w", newline="") as file:
@@ -111,8 +112,16 @@ def aedat2(path: Path, x: np.ndarray, y: np.ndarray, p: np.ndarray, t_us: np.nda
 def nmnist(path: Path, x: np.ndarray, y: np.ndarray, p: np.ndarray, t_us: np.ndarray) -> None:
     """Write N-MNIST's 40-bit events."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = np.stack([x, y, np.asarray(p) << 7 | np.asarray(t_us) >> 16, np.asarray(t_us) >> 8 & 255,
-                     np.asarray(t_us) & 255], 1)  # fmt: skip
+    rows = np.stack(
+        [
+            x,
+            y,
+            np.asarray(p) << 7 | np.asarray(t_us) >> 16,
+            np.asarray(t_us) >> 8 & 255,
+            np.asarray(t_us) & 255,
+        ],
+        1,
+    )
     rows.astype(np.uint8).tofile(path)
 
 
@@ -130,8 +139,10 @@ def mnist_dvs(raw: Path, scale: int = 4, each: int = 6) -> None:
     for digit in range(10):
         for i in range(1, each + 1):
             name = f"mnist_{digit}_scale{scale:02d}_{i:04d}.aedat"
-            aedat2(raw / f"grabbed_data{digit}/scale{scale}" / name,
-                   *random_events(100 * digit + i, 128))  # fmt: skip
+            aedat2(
+                raw / f"grabbed_data{digit}/scale{scale}" / name,
+                *random_events(100 * digit + i, 128),
+            )
 
 
 def ntidigits(path: Path, speakers: int = 4, *, sequences: bool = True) -> None:
@@ -168,5 +179,8 @@ def fsdd(folder: Path, speakers: tuple[str, ...] = ("george", "theo")) -> None:
     for digit in range(10):
         for number, speaker in enumerate(speakers):
             for index in range(9):
-                wav(folder / f"{digit}_{speaker}_{index}.wav", 0.2,
-                    seed=1000 * digit + 100 * number + index)  # fmt: skip
+                wav(
+                    folder / f"{digit}_{speaker}_{index}.wav",
+                    0.2,
+                    seed=1000 * digit + 100 * number + index,
+                )

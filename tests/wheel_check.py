@@ -16,8 +16,9 @@ def main() -> None:
         folder = Path(name)
         subprocess.run(
             [sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT],
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         (wheel,) = folder.glob("*.whl")
         inside = set(zipfile.ZipFile(wheel).namelist())
         for kind in ("recipes", "data_manifests"):
@@ -41,12 +42,18 @@ def main() -> None:
         for arguments in (["--help"], ["ls"], ["validate", "quickstart"], ["prepare", "digits-av"]):
             subprocess.run(
                 [folder / "env" / "bin" / "avsnn", *arguments],
-                check=True, cwd=folder, env=environment, stdout=subprocess.DEVNULL,
-            )  # fmt: skip
+                check=True,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+            )
         where = subprocess.run(
             [python, "-c", "import pipelines; print(pipelines.__file__)"],
-            check=True, cwd=folder, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
+            check=True,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
         assert where.startswith(str(libraries)), f"the wheel was not what ran: {where}"
     print("wheel: built, complete, and usable outside the checkout")
 

@@ -121,8 +121,11 @@ def publish_examples(
             if x is not None:
                 rows.setdefault(modality, []).append(unscaled(x, inputs.scales[modality]))
     sections = {"audio": inputs.recipe.audio, "visual": inputs.recipe.visual}
-    features = {modality: registry.load_module("feature", section.feature)
-                for modality, section in sections.items() if section is not None}  # fmt: skip
+    features = {
+        modality: registry.load_module("feature", section.feature)
+        for modality, section in sections.items()
+        if section is not None
+    }
     readings = {modality: Reading(f.READS, f.UNIT) for modality, f in features.items()}
     title = f"{inputs.plan.manifest.classes[clip.label]}: {clip.id}"
     figure = draw_examples(chosen, rows, readings, title=title, name=name)

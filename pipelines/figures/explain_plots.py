@@ -110,8 +110,14 @@ def draw_distances(
     figure = new_figure((5.0, 4.4) if len(class_names) <= 25 else (7.0, 6.2))
     axes = figure.subplots()
     n = len(labels)
-    image = axes.imshow(matrix, cmap="viridis", vmin=0, vmax=max(float(matrix.max()), 1e-9),
-                        interpolation="nearest", extent=(0, n, n, 0))  # fmt: skip
+    image = axes.imshow(
+        matrix,
+        cmap="viridis",
+        vmin=0,
+        vmax=max(float(matrix.max()), 1e-9),
+        interpolation="nearest",
+        extent=(0, n, n, 0),
+    )
     present, starts, sizes = np.unique(labels, return_index=True, return_counts=True)
     for edge in starts[1:].tolist():
         axes.axhline(edge, color="white", linewidth=0.5)
@@ -121,8 +127,9 @@ def draw_distances(
     names = [shorten(class_names[label], 24) for label in present]
     size = 7.5 if len(names) <= 12 else 6.5 if len(names) <= 25 else 5.0
     short = max(map(len, names)) * len(names) <= 45
-    turn: dict[str, Any] = {} if short else {
-        "rotation": 45, "ha": "right", "rotation_mode": "anchor"}  # fmt: skip
+    turn: dict[str, Any] = (
+        {} if short else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    )
     if len(names) <= 60:
         axes.set_xticks(centres, names, fontsize=size, **turn)
         axes.set_yticks(centres, names, fontsize=size)
@@ -152,8 +159,9 @@ def draw_cams(
     colours = LinearSegmentedColormap.from_list("heat", HEAT)
     side = 1.17
     tall = max(row.picture.shape[0] / row.picture.shape[1] for row in rows)
-    figure = new_figure((max(2.9, 0.9 + side * (1 + len(columns))),
-                         0.75 + max(0.4, side * tall) * len(rows)))  # fmt: skip
+    figure = new_figure(
+        (max(2.9, 0.9 + side * (1 + len(columns))), 0.75 + max(0.4, side * tall) * len(rows))
+    )
     panels = figure.subplots(len(rows), 1 + len(columns), squeeze=False)
     for axes, head in zip(panels[0], wrap_apart(("input", *columns), 18, 3), strict=True):
         axes.set_title(head, fontsize=7.5)
@@ -171,8 +179,13 @@ def draw_cams(
                     f"said {shorten(said, 16)}", fontsize=6.5, color=ground().muted, labelpad=2
                 )
     if columns:
-        bar = figure.colorbar(ScalarMappable(cmap=colours), ax=panels, aspect=24, pad=0.02,
-                              shrink=min(1.0, 2 / len(rows)))  # fmt: skip
+        bar = figure.colorbar(
+            ScalarMappable(cmap=colours),
+            ax=panels,
+            aspect=24,
+            pad=0.02,
+            shrink=min(1.0, 2 / len(rows)),
+        )
         bar.set_label("Grad-CAM++, share of the largest")
     headline(figure, *_lines(title, figure), *_lines(note, figure))
     return figure
@@ -208,13 +221,21 @@ def _draw_raster(axes: "Axes", raster: Raster) -> None:
     axes.set_title(
         f"{shorten(raster.layer, 40)}\n{raster.firing} of {raster.size} fire, "
         f"rate {100 * raster.rate:.2g} %",
-        fontsize=6, loc="left",
-    )  # fmt: skip
+        fontsize=6,
+        loc="left",
+    )
     time, neuron = np.nonzero(raster.spikes)
     axes.hlines(neuron, time + 0.55, time + 1.45, color=ground().curves[0], linewidth=0.9)
     if not shown:
-        axes.text(0.5, 0.5, "silent", transform=axes.transAxes, ha="center", va="center",
-                  color=ground().muted)  # fmt: skip
+        axes.text(
+            0.5,
+            0.5,
+            "silent",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=ground().muted,
+        )
     axes.set(xlim=(0.5, steps + 0.5), ylim=(-1, max(shown, 1)))
     every = -(-steps // 8)
     axes.set_xticks(range(1, steps + 1, every))

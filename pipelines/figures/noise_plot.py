@@ -143,9 +143,12 @@ def _checked(curve: NoiseCurve) -> NoiseCurve:
 def _mirrored(curve: NoiseCurve) -> NoiseCurve:
     """Return the curve at the negated levels, rising again."""
     return dataclasses.replace(
-        curve, snr_db=[-level for level in reversed(curve.snr_db)], accuracy=curve.accuracy[::-1],
-        low=curve.low[::-1], high=curve.high[::-1],
-    )  # fmt: skip
+        curve,
+        snr_db=[-level for level in reversed(curve.snr_db)],
+        accuracy=curve.accuracy[::-1],
+        low=curve.low[::-1],
+        high=curve.high[::-1],
+    )
 
 
 def _percent_limits(curves: Sequence[NoiseCurve]) -> tuple[float, float]:

@@ -44,8 +44,9 @@ def draw_training(history: Sequence[Mapping[str, Any]], selected: int | None = N
             finite(record["validation_loss"], f"validation_loss of epoch {epoch:g}")
             for epoch, record in zip(epochs, history, strict=True)
         ]
-        panels[0].plot(epochs, held_out, color=ground().curves[0], linestyle="--", marker=marker,
-                       markersize=3)  # fmt: skip
+        panels[0].plot(
+            epochs, held_out, color=ground().curves[0], linestyle="--", marker=marker, markersize=3
+        )
         panels[0].legend(["training", "validation"])
         panels[0].set(ylabel="loss")
     else:

@@ -63,10 +63,18 @@ def read_run(run: Path) -> Result:
             if point["level"] is not None:
                 noise[_event_level(sweep["noise"], point["level"])] = point["accuracy"]
     settings = {k: v for k, v in of_a_run(resolved).items() if k != "seed"}
-    return Result(run.name, environment["name"], recipes.by_path(settings), resolved["seed"],
-                  evaluation, noise, resolved.get("published"), noise_doa,
-                  tuple(environment["caches"]),
-                  store.key(code) if (code := environment.get("code")) else "")  # fmt: skip
+    return Result(
+        run.name,
+        environment["name"],
+        recipes.by_path(settings),
+        resolved["seed"],
+        evaluation,
+        noise,
+        resolved.get("published"),
+        noise_doa,
+        tuple(environment["caches"]),
+        store.key(code) if (code := environment.get("code")) else "",
+    )
 
 
 def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
@@ -153,18 +161,27 @@ def _row(label: str, group: Sequence[Result]) -> dict[str, Any]:
     }
     noise_doa = {
         name: _mean_doa([r.noise_doa[name] for r in group])
-        for name in levels if all(name in r.noise_doa for r in group)
-    }  # fmt: skip
+        for name in levels
+        if all(name in r.noise_doa for r in group)
+    }
     return {
-        "system": label, "dataset": first["dataset"], "protocol": first["protocol"],
-        "selection": first["selection"].partition(" (")[0], "n": first["n"],
-        "seeds": [result.seed for result in group], "accuracy": mean, "sd": sd,
+        "system": label,
+        "dataset": first["dataset"],
+        "protocol": first["protocol"],
+        "selection": first["selection"].partition(" (")[0],
+        "n": first["n"],
+        "seeds": [result.seed for result in group],
+        "accuracy": mean,
+        "sd": sd,
         "accuracies": [result.evaluation["accuracy"] for result in group],
         "wilson": first["wilson"] if len(group) == 1 else None,
-        "noise": noise, "doa": _doa(group), "noise_doa": noise_doa,
+        "noise": noise,
+        "doa": _doa(group),
+        "noise_doa": noise_doa,
         "published": _published(group[0].published),
-        "mcnemar_p": None, "runs": [result.run for result in group],
-    }  # fmt: skip
+        "mcnemar_p": None,
+        "runs": [result.run for result in group],
+    }
 
 
 def _doa(group: Sequence[Result]) -> dict[str, Any] | None:

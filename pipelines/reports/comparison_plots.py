@@ -119,11 +119,17 @@ def draw_boxes(results: Sequence[Result], setting: str, title: str = "") -> "Fig
     axes = figure.subplots()
     line = {"color": ground().ink, "linewidth": 0.8}
     axes.boxplot(
-        list(groups.values()), positions=range(len(groups)), widths=0.45, whis=(0, 100),
-        showfliers=False, patch_artist=True, boxprops={"facecolor": ground().box, **line},
-        medianprops=line | {"color": ground().curves[1], "linewidth": 1.4}, whiskerprops=line,
+        list(groups.values()),
+        positions=range(len(groups)),
+        widths=0.45,
+        whis=(0, 100),
+        showfliers=False,
+        patch_artist=True,
+        boxprops={"facecolor": ground().box, **line},
+        medianprops=line | {"color": ground().curves[1], "linewidth": 1.4},
+        whiskerprops=line,
         capprops=line,
-    )  # fmt: skip
+    )
     for place, seeds in enumerate(groups.values()):
         axes.plot(
             [place] * len(seeds), seeds, "o", color=ground().curves[0], markersize=3, zorder=4
@@ -145,8 +151,7 @@ def noise_points(row: Row, modality: str) -> dict[float, tuple[float, float | No
     """
     pattern = {"both": r"(\S+) dB", "drop": r"drop (\S+)", "rate": r"rate (\S+)"}
     level = pattern.get(modality, rf"{re.escape(modality)} (\S+) dB")
-    matches = ((re.fullmatch(level, name), found) for name, found in
-               row["noise"].items())  # fmt: skip
+    matches = ((re.fullmatch(level, name), found) for name, found in row["noise"].items())
     found = {float(match[1]): (one["mean"], one["sd"]) for match, one in matches if match}
     return dict(sorted(found.items()))
 

@@ -46,8 +46,15 @@ def draw_run_training(run: Path) -> "Figure":
             raise ValueError("it has another hash than when training ended")
         history = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         return draw_training(history, selected)
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError,
-            RecursionError) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise DataError(f"cannot read {path}: {error}", "train the run again") from error
 
 
@@ -67,14 +74,25 @@ def draw_doa_by_azimuth(
     there = np.flatnonzero(counts)
     axes.bar(there, means[there], width=0.8, color=ground().curves[0], alpha=0.75)
     axes.axhline(mean, color=ground().ink, linestyle="--", linewidth=0.9)
-    axes.annotate(f"all: {mean:.3g}°", (1, mean), (4, 0), xycoords=("axes fraction", "data"),
-                  textcoords="offset points", va="center", annotation_clip=False)  # fmt: skip
+    axes.annotate(
+        f"all: {mean:.3g}°",
+        (1, mean),
+        (4, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        va="center",
+        annotation_clip=False,
+    )
     names = [f"{SECTOR_DEG * sector}°\n({n})" for sector, n in enumerate(counts)]
     axes.set_xticks(range(SECTORS), names)
     # bars of zero height, of a network without error, still need an axis
     top = 1.12 * max(float(means[there].max()), mean) or 1.0
-    axes.set(xlim=(-0.6, SECTORS - 0.4), ylim=(0, top), xlabel="true azimuth ± 15° (clips)",
-             ylabel="mean absolute error (°)")  # fmt: skip
+    axes.set(
+        xlim=(-0.6, SECTORS - 0.4),
+        ylim=(0, top),
+        xlabel="true azimuth ± 15° (clips)",
+        ylabel="mean absolute error (°)",
+    )
     axes.grid(axis="y")
     headline(figure, title)
     return figure

@@ -20,8 +20,15 @@ from pipelines.disk import seal
 
 ROOT = Path(__file__).parents[2]
 # a run of seconds
-SMALL = ("quickstart", "--set", "train.epochs=2", "--set", "model.width=16",
-         "--set", "model.heads=2")  # fmt: skip
+SMALL = (
+    "quickstart",
+    "--set",
+    "train.epochs=2",
+    "--set",
+    "model.width=16",
+    "--set",
+    "model.heads=2",
+)
 PATIENCE_S = 120
 
 
@@ -66,9 +73,13 @@ def in_process(home, *arguments, mirror=None):
 def own_process(home, *arguments, **more):
     """Run a command as `avsnn` runs it; more: environment variables."""
     done = subprocess.run(
-        [sys.executable, "-m", "avsnn_cli", *map(str, arguments)], env=environment(home, **more),
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "avsnn_cli", *map(str, arguments)],
+        env=environment(home, **more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     return Said(done.returncode, done.stdout, done.stderr)
 
 
@@ -79,11 +90,13 @@ class Started:
         self.file = Path(home).parent / f"said-{time.monotonic_ns()}"
         with self.file.open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "avsnn_cli", *arguments], env=environment(home),
-                stdout=subprocess.DEVNULL, stderr=err,
+                [sys.executable, "-m", "avsnn_cli", *arguments],
+                env=environment(home),
+                stdout=subprocess.DEVNULL,
+                stderr=err,
                 # tests may run in a background job, which a shell lets ignore SIGINT
                 preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
-            )  # fmt: skip
+            )
 
     @property
     def err(self):
@@ -146,8 +159,10 @@ def undisturbed(tmp_path_factory):
 @pytest.fixture(scope="session")
 def evaluated(undisturbed):
     """The same home, evaluated and with a noise curve; what the two verbs said as JSON."""
-    results = [in_process(undisturbed, *verb, "--json")
-               for verb in (["evaluate"], ["noise-eval", "--snr", "0:30:15"])]  # fmt: skip
+    results = [
+        in_process(undisturbed, *verb, "--json")
+        for verb in (["evaluate"], ["noise-eval", "--snr", "0:30:15"])
+    ]
     assert [said.code for said in results] == [0, 0], results
     return results
 

@@ -36,8 +36,10 @@ def evaluated(avsnn, trained):
 
 @pytest.fixture
 def receipts(home, evaluated):  # noqa: ARG001  (they are in its home)
-    return {path.parent.name.split("-")[0]: path
-            for path in (home / "cache").glob("digits-av/*/receipt.json")}  # fmt: skip
+    return {
+        path.parent.name.split("-")[0]: path
+        for path in (home / "cache").glob("digits-av/*/receipt.json")
+    }
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,20 @@ def complete(home, line, folder=ROOT, **more):
     words = line.split(" ")
     note = folder / "imported.txt" if folder != ROOT else home.parent / "imported.txt"
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, str(note)], capture_output=True, text=True, timeout=60,
-        cwd=folder, check=False,
-        env=environment(home, _AVSNN_COMPLETE="complete_bash", COMP_WORDS=line,
-                        COMP_CWORD=str(len(words) - 1), **more),
-    )  # fmt: skip
+        [sys.executable, "-c", PROBE, str(note)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        check=False,
+        env=environment(
+            home,
+            _AVSNN_COMPLETE="complete_bash",
+            COMP_WORDS=line,
+            COMP_CWORD=str(len(words) - 1),
+            **more,
+        ),
+    )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert note.read_text().split() == []
     return done.stdout.split()
@@ -73,8 +82,11 @@ def test_each_list_is_of_what_its_verb_takes(ours, tmp_path, monkeypatch):
     (ours / "sweeps").mkdir()
     (ours / "sweeps" / "fig-6.json").write_text("{}")
     (ours / "runs" / ".anew").mkdir()
-    assert completion.compared("") == ["fig-6", "quickstart-000000000000",
-                                       "quickstart-000000000001"]  # fmt: skip
+    assert completion.compared("") == [
+        "fig-6",
+        "quickstart-000000000000",
+        "quickstart-000000000001",
+    ]
     assert completion.recipes("") == recipes.bundled_names()
     assert set(completion.shown("")) == {
         *recipes.bundled_names(),

@@ -13,14 +13,16 @@ WHOLE = (b"", b"[]", b"{}", b"null", b"3", b'"x"', b'{"n":', b"\xff\xfe\x00", b"
 READERS = {
     "eval.json": (("evaluate",), ("compare", "{}"), ("report", "{}"), ("ls", "runs")),
     "noise-both_0to30by15dB.json": (
-        ("noise-eval", "--snr", "0:30:15"), ("compare", "{}"), ("report", "{}"),
+        ("noise-eval", "--snr", "0:30:15"),
+        ("compare", "{}"),
+        ("report", "{}"),
     ),
     "energy.json": (("energy", "--samples", "4"), ("report", "{}")),
     "explained/distances.json": (("explain",),),
     "trained.json": (("export",), ("report", "{}"), ("status", "quickstart")),
     "env.json": (("evaluate",), ("compare", "{}"), ("cache", "prune", "--unused", "--dry-run")),
     "metrics.jsonl": (("report", "{}"),),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,13 @@ def full(undisturbed, tmp_path_factory):
     """A run of which everything has been asked."""
     home = tmp_path_factory.mktemp("full") / "home"
     shutil.copytree(undisturbed, home)
-    for verb in (("evaluate",), ("noise-eval", "--snr", "0:30:15"),
-                 ("energy", "--samples", "4"), ("explain",), ("export",)):  # fmt: skip
+    for verb in (
+        ("evaluate",),
+        ("noise-eval", "--snr", "0:30:15"),
+        ("energy", "--samples", "4"),
+        ("explain",),
+        ("export",),
+    ):
         said = in_process(home, *verb)
         assert said.code == 0, said.err
     (run,) = (path.parent for path in (home / "runs").glob("*/trained.json"))

@@ -111,8 +111,11 @@ def test_a_damaged_receipt_hides_no_other_cache(avsnn, prepared):
     (receipt,) = prepared.glob("image-*/receipt.json")
     receipt.write_text("{")
     rows = json.loads(avsnn("cache", "verify", "--json").out)
-    assert {"cache": f"digits-av/{receipt.parent.name}", "file": "receipt.json",
-            "state": "damaged"} in rows  # fmt: skip
+    assert {
+        "cache": f"digits-av/{receipt.parent.name}",
+        "file": "receipt.json",
+        "state": "damaged",
+    } in rows
     assert [row["state"] for row in rows].count("good") == 4
     assert avsnn("cache", "verify").code == 4
 
@@ -171,9 +174,14 @@ def test_locks_of_one_machine_are_told_by_the_mount():
         "43 40 0:43 / /scratch/here rw - tmpfs tmpfs rw\n"
     )
     found = {
-        "/scratch/me": "localflock", "/scratch": "localflock", "/home of/all/x": "local_lock=all",
-        "/scratch/shared/x": "", "/scratch/here": "", "/scratches": "", "/": "",
-    }  # fmt: skip
+        "/scratch/me": "localflock",
+        "/scratch": "localflock",
+        "/home of/all/x": "local_lock=all",
+        "/scratch/shared/x": "",
+        "/scratch/here": "",
+        "/scratches": "",
+        "/": "",
+    }
     assert {name: health.local_locks(Path(name), mounts) for name in found} == found
     assert health.local_locks(Path("/x"), "nonsense\n - \n") == ""
 

@@ -16,9 +16,21 @@ from pipelines.disk import store
 from pipelines.training import checkpoint
 from tests.cli.conftest import PATIENCE_S, environment
 
-STREAMED = ("train", "quickstart", "--set", "train.epochs=200", "--set", "model.width=16",
-            "--set", "model.heads=2", "--set", "train.data_on_device=no",
-            "--set", "runtime.num_workers=2", "--quiet")  # fmt: skip
+STREAMED = (
+    "train",
+    "quickstart",
+    "--set",
+    "train.epochs=200",
+    "--set",
+    "model.width=16",
+    "--set",
+    "model.heads=2",
+    "--set",
+    "train.data_on_device=no",
+    "--set",
+    "runtime.num_workers=2",
+    "--quiet",
+)
 
 
 class Group:
@@ -26,10 +38,14 @@ class Group:
 
     def __init__(self, home, *before):
         self.process = subprocess.Popen(
-            [*before, sys.executable, "-m", "avsnn_cli", *STREAMED], env=environment(home),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            [*before, sys.executable, "-m", "avsnn_cli", *STREAMED],
+            env=environment(home),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
+        )
 
     def workers(self):
         """List the reading processes of the command, whatever stands between."""
@@ -58,8 +74,11 @@ class Group:
 
 
 def epochs(home):
-    return [json.loads(line) for file in home.glob("runs/quickstart-*/metrics.jsonl")
-            for line in file.read_text().splitlines()]  # fmt: skip
+    return [
+        json.loads(line)
+        for file in home.glob("runs/quickstart-*/metrics.jsonl")
+        for line in file.read_text().splitlines()
+    ]
 
 
 def assert_goes_on(home):

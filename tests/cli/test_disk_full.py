@@ -18,15 +18,23 @@ def limited(home, most_bytes, *arguments):
     """Run a command that may write no file longer than this, as under `ulimit -f` or a quota."""
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     done = subprocess.run(
-        [sys.executable, "-m", "avsnn_cli", *arguments], env=environment(home), preexec_fn=limit,
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "avsnn_cli", *arguments],
+        env=environment(home),
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     return Said(done.returncode, done.stdout, done.stderr)
 
 
 def half_made(home):
-    return [path for path in home.rglob("*") if path.name.endswith(".part")
-            or (path.is_dir() and not any(path.iterdir()))]  # fmt: skip
+    return [
+        path
+        for path in home.rglob("*")
+        if path.name.endswith(".part") or (path.is_dir() and not any(path.iterdir()))
+    ]
 
 
 # what does not fit: the clips, the first cache, the weights or the state of a checkpoint, an export

@@ -16,8 +16,13 @@ from tests import published
 from tests.cli.conftest import in_process
 from tests.unit.test_video import film
 
-SMALL_SOUND = ("audio.sample_rate=8000", "audio.seconds=0.5", "audio.n_fft=128", "audio.hop=64",
-               "audio.size=[16, 16]")  # fmt: skip
+SMALL_SOUND = (
+    "audio.sample_rate=8000",
+    "audio.seconds=0.5",
+    "audio.n_fft=128",
+    "audio.hop=64",
+    "audio.size=[16, 16]",
+)
 SMALL_MEL = (*SMALL_SOUND, "audio.f_max=4000.0", "audio.n_mels=16")
 SMALL_IMAGE = ("visual.size=[16, 16]", "visual.margin=0", "visual.crop=none")
 
@@ -107,11 +112,17 @@ def your_folder(_, home):
 CASES = {
     "urbansound8k/spikformer_audio": (urbansound8k, SMALL_SOUND, 200),
     "urbansound8k/s_cmrl_stand_in_images": (
-        urbansound8k_images, (*SMALL_SOUND, *SMALL_IMAGE, "data.images={home}/pictures"), 200),
+        urbansound8k_images,
+        (*SMALL_SOUND, *SMALL_IMAGE, "data.images={home}/pictures"),
+        200,
+    ),
     "urbansound8k_av/s_cmrl": (urbansound8k_av, (*SMALL_SOUND, *SMALL_IMAGE), 200),
     "cifar10_av/s_cmrl": (cifar10_av, (*SMALL_SOUND, *SMALL_IMAGE), 240),
     "cifar10_sounds/s_cmrl": (
-        cifar10_with_sounds, (*SMALL_SOUND, *SMALL_IMAGE, "data.audio_folder={home}/sounds"), 180),
+        cifar10_with_sounds,
+        (*SMALL_SOUND, *SMALL_IMAGE, "data.audio_folder={home}/sounds"),
+        180,
+    ),
     "crema_d/s_cmrl": (crema_d, (*SMALL_SOUND, *SMALL_IMAGE), 72),
     "crema_d/s_cmrl_paper": (crema_d, (*SMALL_SOUND, *SMALL_IMAGE), 72),
     "mnistdvs_ntidigits/s_cmrl": (mnistdvs_ntidigits, (), 200),
@@ -121,7 +132,7 @@ CASES = {
     "tau_sse_2019/spikformer_audio": (tau_sse_2019, SMALL_MEL, 44),
     "array_sim/spikformer_audio": (nothing, SMALL_MEL, None),
     "folder/s_cmrl": (your_folder, (*SMALL_SOUND, *SMALL_IMAGE, "data.path={home}/mine"), 24),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("recipe", CASES)
@@ -178,9 +189,16 @@ def test_bad_clips_are_left_out_of_everything_counted_and_named(home):
     (folder / "audio/dog/3-0.wav").write_bytes(b"RIFF")
     (folder / "audio/dog/notes.txt").write_text("my own")
     soundfile.write(folder / "audio/rain/104-1.wav", np.full(800, np.nan), 8000, subtype="FLOAT")
-    settings = [*SMALL_SOUND, *SMALL_IMAGE, f"data.path={folder}", "train.epochs=1",
-                "model.width=16", "model.heads=2", "model.stages=2",
-                "train.batch_size=16"]  # fmt: skip
+    settings = [
+        *SMALL_SOUND,
+        *SMALL_IMAGE,
+        f"data.path={folder}",
+        "train.epochs=1",
+        "model.width=16",
+        "model.heads=2",
+        "model.stages=2",
+        "train.batch_size=16",
+    ]
     chosen = [word for s in settings for word in ("--set", s)]
     said = in_process(home, "run", "folder/s_cmrl", *chosen, "--json")
     assert " not read: .txt (1)\n" in said.err
@@ -188,8 +206,9 @@ def test_bad_clips_are_left_out_of_everything_counted_and_named(home):
     assert "2 of 240" in said.err and "3-0.wav" in said.err and "104-1.wav" in said.err
     (receipt,) = (home / "cache/folder").glob("stft-*/receipt.json")
     assert {name.split("/")[-1] for name in json.loads(receipt.read_text())["excluded"]} == {
-        "3-0.wav", "104-1.wav",
-    }  # fmt: skip
+        "3-0.wav",
+        "104-1.wav",
+    }
     n = json.loads(said.out)["n"]
     (clips,) = (home / "manifests").glob("folder-*.jsonl")
     test = [c for c in map(json.loads, clips.open()) if c["split"] == "test"]
@@ -201,8 +220,15 @@ def test_a_run_is_never_tested_on_other_data_than_its_own(home):
     """A clip more gives another split: some of its test clips were learned from."""
     folder = home / "mine"
     published.class_pairs(folder, ("audio", "vision"), ("dog", "rain"), 20)
-    settings = [*SMALL_SOUND, *SMALL_IMAGE, f"data.path={folder}", "train.epochs=1",
-                "model.width=16", "model.heads=2", "model.stages=2"]  # fmt: skip
+    settings = [
+        *SMALL_SOUND,
+        *SMALL_IMAGE,
+        f"data.path={folder}",
+        "train.epochs=1",
+        "model.width=16",
+        "model.heads=2",
+        "model.stages=2",
+    ]
     chosen = [word for s in settings for word in ("--set", s)]
     assert in_process(home, "run", "folder/s_cmrl", *chosen).code == 0
     (run,) = (path.parent for path in (home / "runs").glob("*/trained.json"))
@@ -225,8 +251,16 @@ def test_a_network_that_hears_spikes_alone_runs_without_a_noise_curve(home):
     """There is no waveform to put noise on: said, and no error at the end of a night."""
     mnistdvs_ntidigits(home / "raw/mnistdvs-ntidigits/1", home)
     said = in_process(
-        home, "run", "mnistdvs_ntidigits/spikformer_audio_paper", "--set", "train.epochs=1",
-        "--set", "model.width=16", "--set", "model.heads=2", "--json",
-    )  # fmt: skip
+        home,
+        "run",
+        "mnistdvs_ntidigits/spikformer_audio_paper",
+        "--set",
+        "train.epochs=1",
+        "--set",
+        "model.width=16",
+        "--set",
+        "model.heads=2",
+        "--json",
+    )
     assert said.code == 0, said.err
     assert json.loads(said.out)["noise"] is None and "noise-eval: left out" in said.err

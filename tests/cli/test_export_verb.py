@@ -125,8 +125,11 @@ def test_without_a_run_there_is_nothing_to_export(avsnn):
 def test_the_extra_nir_asks_for_what_spikingjelly_asks_for():
     ours = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = ours["project"]["optional-dependencies"]["nir"]
-    theirs = [line.split(";")[0].strip() for line in requires("spikingjelly") if "'nir'" in line
-              or '"nir"' in line]  # fmt: skip
+    theirs = [
+        line.split(";")[0].strip()
+        for line in requires("spikingjelly")
+        if "'nir'" in line or '"nir"' in line
+    ]
 
     def plain(line):
         name = line.split("<")[0].split(">")[0]

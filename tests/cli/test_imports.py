@@ -20,9 +20,13 @@ except SystemExit as end:
 def imported(home, *arguments):
     """Return the exit code and the heavy libraries that a command imported."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], env=environment(home),
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", PROBE, *arguments],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     code, *names = done.stdout.splitlines()[-1].split()
     return int(code), names, done.stderr
 

@@ -18,19 +18,28 @@ def limited(home, kind, most_mib, *arguments):
     """Run a command as under `ulimit -v` or `ulimit -d`."""
     limit = partial(resource.setrlimit, kind, (most_mib * MIB, most_mib * MIB))
     done = subprocess.run(
-        [sys.executable, "-m", "avsnn_cli", *arguments], env=environment(home), preexec_fn=limit,
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "avsnn_cli", *arguments],
+        env=environment(home),
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     return Said(done.returncode, done.stdout, done.stderr)
 
 
 # 50 and 100 MiB: not enough for numpy; 200 and 600 ended torch by a signal
 @pytest.mark.parametrize(
     ("kind", "most_mib", "option", "library"),
-    [(resource.RLIMIT_AS, 100, "-v", "numpy"), (resource.RLIMIT_AS, 700, "-v", "torch"),
-     (resource.RLIMIT_DATA, 50, "-d", "numpy"), (resource.RLIMIT_DATA, 200, "-d", "torch"),
-     (resource.RLIMIT_DATA, 450, "-d", "torch")],
-)  # fmt: skip
+    [
+        (resource.RLIMIT_AS, 100, "-v", "numpy"),
+        (resource.RLIMIT_AS, 700, "-v", "torch"),
+        (resource.RLIMIT_DATA, 50, "-d", "numpy"),
+        (resource.RLIMIT_DATA, 200, "-d", "torch"),
+        (resource.RLIMIT_DATA, 450, "-d", "torch"),
+    ],
+)
 def test_what_does_not_load_under_a_limit_is_named_with_it(
     home, undisturbed, kind, most_mib, option, library
 ):

@@ -33,11 +33,20 @@ class Copy:
     def __call__(self, *lines):
         """Run command lines; returns how each ended."""
         done = subprocess.run(
-            [sys.executable, "-c", MANY, str(self.home), json.dumps([[*map(str, line)]
-             for line in lines])],
-            env=environment(self.home, PYTHONPATH=f"{self.folder}:{ROOT}"), cwd=self.folder,
-            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-c",
+                MANY,
+                str(self.home),
+                json.dumps([[*map(str, line)] for line in lines]),
+            ],
+            env=environment(self.home, PYTHONPATH=f"{self.folder}:{ROOT}"),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return [Said(*said) for said in json.loads(done.stdout)]
 
@@ -129,8 +138,9 @@ def test_other_words_and_another_command_line_change_nothing(copy, trained):
     copy.append("avsnn_cli/tables.py", "\nSHOWN = 3\n")
     copy.append("pipelines/reports/compare.py", "\nSHOWN = 3\n")
     copy.append("pipelines/disk/store.py", "\nSHOWN = 3\n")
-    status, done = copy(["status", *SMALL, "--set", "noise.snr_db.step=15", "--json"],
-                        ["train", *SMALL])  # fmt: skip
+    status, done = copy(
+        ["status", *SMALL, "--set", "noise.snr_db.step=15", "--json"], ["train", *SMALL]
+    )
     assert {state for state, _ in rows(status).values()} == {"hit"}
     assert done.out == f"{trained}\n" and "train: hit" in done.err
 

@@ -32,8 +32,9 @@ def clips(home, trained):
 def test_files_are_answered_as_the_test_clips_they_are(avsnn, home, clips):
     assert len(clips) > 5
     for name, answer in clips:
-        said = avsnn("predict", "--audio", home / f"{name}.wav", "--image", home / f"{name}.png",
-                     "--json")  # fmt: skip
+        said = avsnn(
+            "predict", "--audio", home / f"{name}.wav", "--image", home / f"{name}.png", "--json"
+        )
         assert said.code == 0, said.err
         found = json.loads(said.out)
         assert found["class"] == str(answer) and found["missing"] == []

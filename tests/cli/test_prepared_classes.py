@@ -10,14 +10,26 @@ from pipelines.clips.clips import SPLITS
 from tests import published
 from tests.cli.conftest import in_process
 
-SMALL = ("audio.sample_rate=8000", "audio.seconds=0.5", "audio.n_fft=128", "audio.hop=64",
-         "audio.size=[16, 16]", "visual.size=[16, 16]", "visual.margin=0", "visual.crop=none",
-         "train.epochs=1", "model.width=16", "model.heads=2", "model.stages=2")  # fmt: skip
+SMALL = (
+    "audio.sample_rate=8000",
+    "audio.seconds=0.5",
+    "audio.n_fft=128",
+    "audio.hop=64",
+    "audio.size=[16, 16]",
+    "visual.size=[16, 16]",
+    "visual.margin=0",
+    "visual.crop=none",
+    "train.epochs=1",
+    "model.width=16",
+    "model.heads=2",
+    "model.stages=2",
+)
 
 
 def avsnn(home, verb, *settings):
-    words = [word for s in (*SMALL, f"data.path={home / 'mine'}", *settings)
-             for word in ("--set", s)]  # fmt: skip
+    words = [
+        word for s in (*SMALL, f"data.path={home / 'mine'}", *settings) for word in ("--set", s)
+    ]
     return in_process(home, verb, "folder/s_cmrl", *words, "--json")
 
 
@@ -46,9 +58,11 @@ def test_prepare_ends_with_the_classes_and_their_counts_made_or_there(home):
         assert f" prepare: {state}, " in "\n".join(before)
         assert " split: given by the folders test, train, val" in said.err
         assert [line.split()[1:] for line in (head, dog, rain, total)] == [
-            ["class", *SPLITS], ["dog", "5", "2", "3"], ["rain", "4", "1", "2"],
+            ["class", *SPLITS],
+            ["dog", "5", "2", "3"],
+            ["rain", "4", "1", "2"],
             ["all", "2", "9", "3", "5"],
-        ]  # fmt: skip
+        ]
         assert max(map(len, (head, dog, rain, total))) <= 80
     said = avsnn(home, "prepare", "data.protocol=random")
     assert " notice: the data bring a split (the folders test, train, val)" in said.err
@@ -88,8 +102,9 @@ def test_without_groups_the_audit_says_not_known_and_a_pattern_makes_it_known(ho
     listed = Path(json.loads(said.out)[0]["path"]).read_text()
     clips = [json.loads(line) for line in listed.splitlines()]
     learned = {recordings[c["id"].split("/")[1]] for c in clips if c["split"] != "test"}
-    shared = sum(recordings[c["id"].split("/")[1]] in learned for c in clips
-                 if c["split"] == "test")  # fmt: skip
+    shared = sum(
+        recordings[c["id"].split("/")[1]] in learned for c in clips if c["split"] == "test"
+    )
     said = avsnn(home, "prepare", "data.group_pattern=^1-([0-9]+)-")
     assert shared > 3 and f"leak audit: {shared} of 8 test clips" in said.err
     assert "not known" not in said.err
@@ -108,8 +123,11 @@ def test_the_limit_on_unusable_clips_is_a_setting_that_the_message_names(home, p
     said = avsnn(home, "prepare", f"data.max_excluded_share={float(above) + 0.01}")
     assert said.code == 0 and "left out: 1 of 23" in said.err
     assert json.loads(said.out)[0]["classes"][0] == {
-        "class": "dog", "train": 7, "validation": 1, "test": 3,
-    }  # fmt: skip
+        "class": "dog",
+        "train": 7,
+        "validation": 1,
+        "test": 3,
+    }
 
 
 def test_the_limit_is_in_no_key_and_holds_for_what_is_there(home):

@@ -144,9 +144,12 @@ def test_who_waits_for_a_lock_can_be_stopped(home):
 
 def test_a_reader_that_goes_away_is_no_error(home):
     process = subprocess.Popen(
-        [sys.executable, "-m", "avsnn_cli", "ls"], env=environment(home), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-m", "avsnn_cli", "ls"],
+        env=environment(home),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     process.stdout.close()
     assert process.stderr.read() == "" and process.wait(60) == 0
     process.stderr.close()
@@ -155,8 +158,13 @@ def test_a_reader_that_goes_away_is_no_error(home):
 def test_a_result_that_cannot_be_written_is_an_error(home):
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run(
-            [sys.executable, "-m", "avsnn_cli", "ls"], env=environment(home), text=True,
-            stdout=full, stderr=subprocess.PIPE, timeout=60, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "avsnn_cli", "ls"],
+            env=environment(home),
+            text=True,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
     assert done.returncode == 5
     assert done.stderr == "error: cannot write the result: No space left on device\n"

@@ -32,8 +32,10 @@ def test_prune_removes_what_killed_processes_left_and_nothing_else(avsnn, prepar
     (image,) = prepared.glob("image-*")
     (image / "receipt.json").unlink()
     (home / "runs" / "r-1").mkdir(parents=True)
-    left = [left_beside(image.parent / "stft-0", dead),
-            left_beside(home / "runs" / "r-1", dead, old=True)]  # fmt: skip
+    left = [
+        left_beside(image.parent / "stft-0", dead),
+        left_beside(home / "runs" / "r-1", dead, old=True),
+    ]
     for folder in left:
         folder.mkdir(parents=True)
     download = home / "raw" / ".archive.zip.part"  # it resumes

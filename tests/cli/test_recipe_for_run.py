@@ -6,8 +6,17 @@ import pytest
 
 from tests.cli.conftest import ROOT
 
-VERBS = ["evaluate", "noise-eval", "energy", "explain", "export", "predict", "compare", "report",
-         "evaluate --dry-run"]  # fmt: skip
+VERBS = [
+    "evaluate",
+    "noise-eval",
+    "energy",
+    "explain",
+    "export",
+    "predict",
+    "compare",
+    "report",
+    "evaluate --dry-run",
+]
 
 
 def begin(home, name, age_s, trained=True):
@@ -56,8 +65,9 @@ def test_five_runs_are_named_and_the_others_counted(mine, home, avsnn):
 def test_a_recipe_without_a_run_is_answered_with_how_to_get_one(mine, avsnn):
     said = avsnn("evaluate", mine)
     assert (said.code, said.first) == (
-        2, "error: 'mine.yaml' is a recipe, and this takes a run: it has none yet"
-    )  # fmt: skip
+        2,
+        "error: 'mine.yaml' is a recipe, and this takes a run: it has none yet",
+    )
     assert said.err.splitlines()[1] == "hint:  avsnn train mine.yaml makes one"
 
 

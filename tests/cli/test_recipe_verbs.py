@@ -47,9 +47,12 @@ def test_ls_says_that_there_is_no_run_yet(avsnn):
 def test_ls_fits_a_terminal_of_80_columns(kind, home):
     control, terminal = pty.openpty()
     subprocess.run(
-        [sys.executable, "-m", "avsnn_cli", "ls", kind], stdout=terminal, timeout=60, check=True,
+        [sys.executable, "-m", "avsnn_cli", "ls", kind],
+        stdout=terminal,
+        timeout=60,
+        check=True,
         env=environment(home, COLUMNS="80"),
-    )  # fmt: skip
+    )
     os.close(terminal)
     lines = os.read(control, 1 << 16).decode().splitlines()
     os.close(control)
@@ -106,8 +109,14 @@ def test_validate_lists_all_faults_of_all_files(avsnn, tmp_path):
     )
     (tmp_path / "b.yaml").write_text(good.replace("seed: 0", "sed: 0", 1))
     (tmp_path / "c.yaml").write_text(good)
-    arguments = [tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c.yaml", "nope",
-                 "--set", "train.epoch=1"]  # fmt: skip
+    arguments = [
+        tmp_path / "a.yaml",
+        tmp_path / "b.yaml",
+        tmp_path / "c.yaml",
+        "nope",
+        "--set",
+        "train.epoch=1",
+    ]
     said = avsnn("validate", *arguments)
     assert said.code == 3 and said.out == ""
     heads = [line.replace(f"{tmp_path}/", "") for line in said.err.splitlines() if line[0] != " "]

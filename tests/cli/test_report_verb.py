@@ -22,8 +22,12 @@ def test_a_run_becomes_one_file_whose_path_is_printed(trained, avsnn, home):
     assert f"<td>{100 * accuracy:.2f}</td>" in text
     assert len(re.findall('src="data:image/png;base64,', text)) == 3  # noise, confusion, training
     again = json.loads(avsnn("report", trained.name, "--json").out)
-    assert again == {"report": str(file), "systems": ["quickstart"], "runs": [trained.name],
-                     "left_out": []}  # fmt: skip
+    assert again == {
+        "report": str(file),
+        "systems": ["quickstart"],
+        "runs": [trained.name],
+        "left_out": [],
+    }
     assert file.read_text(encoding="utf-8") == text
 
 
@@ -96,10 +100,13 @@ def test_a_tilde_is_expanded_in_every_path(trained, avsnn, tmp_path, monkeypatch
 def test_a_path_that_cannot_be_is_one_line_in_every_option(path, trained, avsnn):
     name = trained.name
     for arguments in (
-        ("report", name, "--output", path), ("export", name, "--output", path),
-        ("cp", "quickstart", path), ("prepare", "digits-av", "--from", path),
-        ("predict", name, "--audio", path), ("predict", name, "--image", path),
-    ):  # fmt: skip
+        ("report", name, "--output", path),
+        ("export", name, "--output", path),
+        ("cp", "quickstart", path),
+        ("prepare", "digits-av", "--from", path),
+        ("predict", name, "--audio", path),
+        ("predict", name, "--image", path),
+    ):
         said = avsnn(*arguments)
         assert said.code == 2 and said.out == "", arguments
         assert len(said.err.splitlines()) == 2 and said.first.startswith(f"error: {path[:80]}")

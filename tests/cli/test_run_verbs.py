@@ -31,8 +31,11 @@ def test_a_result_carries_what_makes_it_a_result(evaluated):
 def test_the_accuracy_is_that_of_the_predictions(evaluated, undisturbed):
     result = json.loads(evaluated[0].out)
     (clips,) = (undisturbed / "manifests").glob("digits-av-*.jsonl")
-    labels = {clip["id"]: clip["label"] for clip in map(json.loads, clips.open())
-              if clip["split"] == "test"}  # fmt: skip
+    labels = {
+        clip["id"]: clip["label"]
+        for clip in map(json.loads, clips.open())
+        if clip["split"] == "test"
+    }
     assert labels.keys() == result["predictions"].keys()
     right = sum(result["predictions"][name] == label for name, label in labels.items())
     assert result["correct"] == right and result["accuracy"] == right / 269
@@ -108,8 +111,9 @@ def test_force_evaluates_again_to_the_same_result(avsnn, trained, evaluated):
 
 
 def test_one_modality_and_one_level(avsnn, trained):
-    said = avsnn("noise-eval", "--modality", "audio", "--snr", "-10", "--set", "noise.seed=3",
-                 "--json")  # fmt: skip
+    said = avsnn(
+        "noise-eval", "--modality", "audio", "--snr", "-10", "--set", "noise.seed=3", "--json"
+    )
     result = json.loads(said.out)
     assert said.code == 0 and result["noisy_inputs"] == ["audio"]
     assert [point["snr_db"] for point in result["points"]] == [None, -10.0]
@@ -226,8 +230,11 @@ def test_fresh_starts_over(avsnn, trained):
 
 
 def contents(folder):
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_a_run_trained_anew_stays_until_the_new_one_is_whole(avsnn, trained, home):
@@ -239,8 +246,12 @@ def test_a_run_trained_anew_stays_until_the_new_one_is_whole(avsnn, trained, hom
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "train", *SMALL, "--fresh", "--quiet"],
-        env=environment(home), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     assert done.returncode != 0
     assert contents(trained) == before
     assert avsnn("evaluate", trained.name).code == 0  # a hit
@@ -285,10 +296,18 @@ def test_a_hit_needs_to_write_nothing(avsnn, trained, home):
     for path in [home, *before]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     verbs = (
-        ("train", *SMALL), ("evaluate",), ("noise-eval", "--snr", "0:30:15"), ("energy",),
-        ("export",), ("explain",), ("ls",), ("compare", trained.name), ("status", *SMALL),
-        ("cache", "ls"), ("cache", "verify"),
-    )  # fmt: skip
+        ("train", *SMALL),
+        ("evaluate",),
+        ("noise-eval", "--snr", "0:30:15"),
+        ("energy",),
+        ("export",),
+        ("explain",),
+        ("ls",),
+        ("compare", trained.name),
+        ("status", *SMALL),
+        ("cache", "ls"),
+        ("cache", "verify"),
+    )
     try:
         with unprivileged(home):
             said = {verb[0]: avsnn(*verb) for verb in verbs}
@@ -359,9 +378,17 @@ def test_the_traceback_of_a_bug_is_kept_in_the_runs_log(avsnn, home, monkeypatch
 @pytest.mark.usefixtures("prepared")
 def test_a_training_that_diverges_has_an_exit_code_of_its_own(avsnn, home):
     """adamw with such a decay overflows float32 in its first steps."""
-    said = avsnn("train", *SMALL, "--quiet", "--set", "train.optimizer.name=adamw",
-                 "--set", "train.optimizer.weight_decay=1e38",
-                 "--set", "train.optimizer.lr=10")  # fmt: skip
+    said = avsnn(
+        "train",
+        *SMALL,
+        "--quiet",
+        "--set",
+        "train.optimizer.name=adamw",
+        "--set",
+        "train.optimizer.weight_decay=1e38",
+        "--set",
+        "train.optimizer.lr=10",
+    )
     assert said.code == 7 and said.out == ""
     assert said.first.startswith("error: the loss is no longer finite in epoch ")
     assert "lower train.optimizer.lr" in said.err.splitlines()[1]

@@ -27,10 +27,22 @@ def obeyed(text):
 def with_closed(home, redirection, *arguments):
     """Run a command in a shell that closes streams."""
     return subprocess.run(
-        ["sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-m", "avsnn_cli",
-         *arguments], env=environment(home), capture_output=True, text=True, timeout=120,
+        [
+            "sh",
+            "-c",
+            f'exec "$@" {redirection}',
+            "sh",
+            sys.executable,
+            "-m",
+            "avsnn_cli",
+            *arguments,
+        ],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def test_what_is_printed_is_escaped_and_stays_what_json_says():
@@ -47,8 +59,11 @@ def test_a_name_cannot_steer_the_terminal(verb, trained, home, tmp_path):
     shutil.copytree(trained, trained.with_name(f"{name}-0123456789ab"))
     recipe = tmp_path / f"{name}.yaml"
     recipe.write_text("version: 1\nseed: 0\ndata:\n  dataset: 'x\x1b[31m'\n", encoding="utf-8")
-    arguments = {"ls": ("ls", "runs"), "ls --json": ("ls", "runs", "--json"),
-                 "evaluate": ("evaluate", name)}.get(verb, (verb, str(recipe)))  # fmt: skip
+    arguments = {
+        "ls": ("ls", "runs"),
+        "ls --json": ("ls", "runs", "--json"),
+        "evaluate": ("evaluate", name),
+    }.get(verb, (verb, str(recipe)))
     said = in_process(home, *arguments)
     assert "u001b" in said.out + said.err or "x1b" in said.out + said.err
     assert not obeyed(said.out) and not obeyed(said.err)
@@ -97,9 +112,11 @@ def test_every_table_is_shown_in_every_encoding(encoding, verb, trained, home):
     arguments = {"ls": ("ls", "runs"), "energy": ("energy", trained.name, "--samples", "8")}
     said = subprocess.run(
         [sys.executable, "-m", "avsnn_cli", *arguments.get(verb, (verb, trained.name))],
-        env=environment(home, PYTHONIOENCODING=encoding, PYTHONUTF8="0"), capture_output=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+        env=environment(home, PYTHONIOENCODING=encoding, PYTHONUTF8="0"),
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
     assert said.returncode == 0, said.stderr
     text = said.stdout.decode(encoding)
     assert text.strip() and "\\u" not in text

@@ -35,10 +35,14 @@ def test_an_explained_recipe_is_there_for_programs(avsnn):
     arguments = ("show", "quickstart", "--describe", "--json", "--set", "train.epochs=3")
     rows = {row["setting"]: row for row in json.loads(avsnn(*arguments).out)}
     assert rows["train.epochs"] == {
-        "setting": "train.epochs", "value": 3, "default": None, "required": True,
-        "takes": "integer 1 to 100000", "what": "Number of passes over the training clips.",
+        "setting": "train.epochs",
+        "value": 3,
+        "default": None,
+        "required": True,
+        "takes": "integer 1 to 100000",
+        "what": "Number of passes over the training clips.",
         "assumed": False,
-    }  # fmt: skip
+    }
     assert rows["audio.n_fft"]["value"] == 256 and rows["audio.n_fft"]["default"] == 512
     assert rows["model.width"]["assumed"] and not rows["model.time_steps"]["assumed"]
     assert rows["model.neuron.tau"]["value"] == 2.0
@@ -91,9 +95,15 @@ def test_a_recipe_goes_before_a_feature_of_its_name_and_a_prefix_turns_it_round(
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("s-cmlr", "s-cmrl"), ("logmell", "logmel"), ("digits-aw", "digits-av"),
-     ("quickstrt", "quickstart"), ("model:stft2", "stft"), ("zzzz", None)],
-)  # fmt: skip
+    [
+        ("s-cmlr", "s-cmrl"),
+        ("logmell", "logmel"),
+        ("digits-aw", "digits-av"),
+        ("quickstrt", "quickstart"),
+        ("model:stft2", "stft"),
+        ("zzzz", None),
+    ],
+)
 def test_a_name_that_is_nothing_is_answered_with_the_nearest_ones(name, near, avsnn):
     said = avsnn("show", name)
     assert said.code == 3

@@ -25,11 +25,14 @@ def all_are_gone(pipe):
 def started(home):
     """Start a sweep on two devices; its stderr is theirs too, and ends with the last of them."""
     return subprocess.Popen(
-        [sys.executable, "-m", "avsnn_cli", *SWEPT, "--device", "cpu,cpu"], env=environment(home),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0,
+        [sys.executable, "-m", "avsnn_cli", *SWEPT, "--device", "cpu,cpu"],
+        env=environment(home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        bufsize=0,
         # tests may run in a background job, which a shell lets ignore SIGINT
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+    )
 
 
 def test_stopped_it_leaves_no_process_and_no_lock_and_goes_on(home):

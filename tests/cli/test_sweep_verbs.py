@@ -13,8 +13,19 @@ from pipelines.runs import train_stage
 
 from .conftest import SMALL, Started, in_process, own_process
 
-SWEPT = ("sweep", "quickstart", "--set", "train.epochs=1,2", "--set", "model.width=16",
-         "--set", "model.heads=2", "--seeds", "2", "--no-noise")  # fmt: skip
+SWEPT = (
+    "sweep",
+    "quickstart",
+    "--set",
+    "train.epochs=1,2",
+    "--set",
+    "model.width=16",
+    "--set",
+    "model.heads=2",
+    "--seeds",
+    "2",
+    "--no-noise",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +43,9 @@ def test_a_sweep_makes_ordinary_runs_and_their_table(swept):
     assert len(runs) == 4 == len(list((home / "runs").glob("*/eval.json")))
     assert sorted(run for row in said["rows"] for run in row["runs"]) == runs
     assert {row["system"] for row in said["rows"]} == {
-        "quickstart (train.epochs=1)", "quickstart (train.epochs=2)",
-    }  # fmt: skip
+        "quickstart (train.epochs=1)",
+        "quickstart (train.epochs=2)",
+    }
     assert all(row["seeds"] == [0, 1] and row["n"] == 269 for row in said["rows"])
     assert said["rows"][0]["mcnemar_p"] is None and 0 <= said["rows"][1]["mcnemar_p"] <= 1
     for row in said["rows"]:
@@ -66,8 +78,9 @@ def test_a_comparison_is_written_in_every_format(swept):
     assert max(map(len, text.splitlines())) <= 110
     markdown = in_process(home, "compare", name, "--format", "markdown").out.splitlines()
     assert markdown[0].startswith("| system | accuracy % |") and markdown[1].startswith("|---|")
-    rows = list(csv.DictReader(io.StringIO(in_process(home, "compare", name, "--format",
-                                                      "csv").out)))  # fmt: skip
+    rows = list(
+        csv.DictReader(io.StringIO(in_process(home, "compare", name, "--format", "csv").out))
+    )
     assert len(rows) == 2 and rows[0]["n"] == "269"
     latex = in_process(home, "compare", name, "--format", "latex").out
     assert r"\begin{tabular}" in latex and r"accuracy \%" in latex and r"$\pm$" in latex
@@ -97,9 +110,10 @@ def test_a_users_error_is_one_line(swept, arguments, code, words):
 
 @pytest.mark.parametrize("verb", ["compare", "report"])
 @pytest.mark.parametrize(
-    "name", ["*", "a**", "[", "?", "", ".", "/", "x" * 252, "x" * 300, "x" * 300 + ".json"],
+    "name",
+    ["*", "a**", "[", "?", "", ".", "/", "x" * 252, "x" * 300, "x" * 300 + ".json"],
     ids=["star", "stars", "bracket", "mark", "empty", "dot", "root", "252", "300", "300-json"],
-)  # fmt: skip
+)
 def test_a_name_that_can_be_no_runs_is_one_line(swept, verb, name):
     said = in_process(swept[0], verb, name)
     assert said.code == 4 and said.out == ""

@@ -7,9 +7,28 @@ import yaml
 
 from tests.cli.conftest import ROOT, in_process, own_process
 
-VERBS = ("ls", "show", "cp", "validate", "download", "prepare", "train", "evaluate", "noise-eval",
-         "energy", "explain", "export", "predict", "run", "sweep", "compare", "report",
-         "status", "doctor", "cache")  # fmt: skip
+VERBS = (
+    "ls",
+    "show",
+    "cp",
+    "validate",
+    "download",
+    "prepare",
+    "train",
+    "evaluate",
+    "noise-eval",
+    "energy",
+    "explain",
+    "export",
+    "predict",
+    "run",
+    "sweep",
+    "compare",
+    "report",
+    "status",
+    "doctor",
+    "cache",
+)
 
 # (arguments, exit code, first line on stderr, what the hint holds)
 WRONG = [
@@ -25,30 +44,46 @@ WRONG = [
     ("evaluate --device cuda:x", 2, "error: --device cuda:x: no such device", "cuda:N"),
     ("noise-eval --snr 0:30", 2, "error: not a range of ratios: '0:30'", "start:stop:step"),
     ("noise-eval --event-noise dop:0.5", 2, "error: not a noise of events: 'dop:0.5'", "drop:0:"),
-    ("noise-eval --event-noise drop:0.5 --snr 5", 2,
-     "error: --snr is of white noise, --event-noise of events: a sweep has one of them", "two"),
+    (
+        "noise-eval --event-noise drop:0.5 --snr 5",
+        2,
+        "error: --snr is of white noise, --event-noise of events: a sweep has one of them",
+        "two",
+    ),
     ("noise-eval --modality sound", 2, "error: --modality sound: no such input", "audio, visual"),
     ("noise-eval --modality visul", 2, "error: --modality visul: no such input", "mean visual?"),
     ("train quickstart --set foo", 2, "error: --set foo: not of the form a.b=VALUE", "--set train"),
     ("download digit-av", 2, "error: no dataset 'digit-av'", "did you mean digits-av?"),
     ("prepare quickstar", 2, "error: no dataset or recipe 'quickstar'", "mean quickstart?"),
-    ("show quickstar", 3, "error: no recipe, model, data set or feature 'quickstar'",
-     "did you mean quickstart?"),
+    (
+        "show quickstar",
+        3,
+        "error: no recipe, model, data set or feature 'quickstar'",
+        "did you mean quickstart?",
+    ),
     ("train nope", 3, "error: no recipe 'nope'", "avsnn ls recipes"),
     ("run nope.yaml", 3, "error: no recipe 'nope.yaml'", "avsnn ls recipes"),
     ("status nope", 3, "error: no recipe 'nope'", "avsnn ls recipes"),
     ("prepare nope.yaml", 3, "error: no recipe 'nope.yaml'", "avsnn ls recipes"),
     ("cp nope here", 3, "error: no recipe 'nope'", "avsnn ls recipes"),
-    ("prepare quickstart --set data.seed=-1", 3,
-     "error: --set data.seed=-1: data.seed: must be ≥ 0 (is -1)", ""),
-    ("prepare quickstart --set audio.n_ftt=1", 3,
-     "error: --set audio.n_ftt=1: audio.n_ftt: unknown key (did you mean n_fft?)", ""),
+    (
+        "prepare quickstart --set data.seed=-1",
+        3,
+        "error: --set data.seed=-1: data.seed: must be ≥ 0 (is -1)",
+        "",
+    ),
+    (
+        "prepare quickstart --set audio.n_ftt=1",
+        3,
+        "error: --set audio.n_ftt=1: audio.n_ftt: unknown key (did you mean n_fft?)",
+        "",
+    ),
     ("evaluate", 4, "error: no trained run yet", "avsnn train RECIPE"),
     ("noise-eval", 4, "error: no trained run yet", "avsnn train RECIPE"),
     ("evaluate nope", 4, "error: no run 'nope'", "avsnn ls runs"),
     ("download spoken-digits-av --from /nowhere", 4, "error: /nowhere is not a folder", "--from"),
     ("prepare quickstart --device cuda:99", 5, "error: no device cuda:99: this machine has", "cpu"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong[0] for wrong in WRONG])
@@ -120,9 +155,20 @@ def test_a_name_that_can_be_no_runs_is_one_line(verb, name, avsnn, home):
 
 @pytest.mark.parametrize("path", ["~nosuchuser/x", "/tmp/" + "x" * 256])
 @pytest.mark.parametrize(
-    "verb", ["ls", "status quickstart", "doctor", "prepare quickstart", "evaluate", "cache ls",
-             "cache prune", "compare x", "train quickstart", "download digits-av"],
-)  # fmt: skip
+    "verb",
+    [
+        "ls",
+        "status quickstart",
+        "doctor",
+        "prepare quickstart",
+        "evaluate",
+        "cache ls",
+        "cache prune",
+        "compare x",
+        "train quickstart",
+        "download digits-av",
+    ],
+)
 def test_a_home_that_cannot_be_is_the_machines_fault(verb, path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = in_process(path, *verb.split())

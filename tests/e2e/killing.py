@@ -108,8 +108,9 @@ def outcome(home: Path) -> dict[str, str]:
     named = {path.relative_to(home).as_posix(): path for path in files}
     return {
         name: hashlib.sha256(_timeless(path)).hexdigest()
-        for name, path in sorted(named.items()) if not LEFT_OUT.search(name)
-    }  # fmt: skip
+        for name, path in sorted(named.items())
+        if not LEFT_OUT.search(name)
+    }
 
 
 def _timeless(path: Path) -> bytes:

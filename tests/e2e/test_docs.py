@@ -55,9 +55,12 @@ def run_apart(line, home, folder):
     environment = {**os.environ, "AVSNN_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "avsnn_cli", *shlex.split(line)[1:]],
-        capture_output=True, text=True, cwd=folder,
-        env=environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
     return Said(done.returncode, done.stdout, done.stderr)
 
 
@@ -97,9 +100,11 @@ def test_the_readmes_transcript_has_the_lines_that_the_quickstart_prints(workpla
     log = (home / "home" / "runs" / Path(result["folder"]).name / "run.log").read_text("utf-8")
     again = subprocess.run(
         [sys.executable, "-m", "avsnn_cli", "run", "quickstart"],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "AVSNN_HOME": str(home / "home"), "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     printed = {shape(line.partition(" ")[2]) for line in log.splitlines()}
     printed |= {shape(line) for line in again.stdout.splitlines()}
     transcript = PAGES[0].read_text("utf-8").partition("## First run")[2].split("```")[1]

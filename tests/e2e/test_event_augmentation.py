@@ -27,10 +27,17 @@ EVENTS = (
     "refractory_us: 300, hot_pixels: 0.01, hot_rate: 50.0}"
 )
 SMALL = (
-    "runtime.device=cpu", "train.epochs=2", "train.batch_size=32", "model.width=16",
-    "model.heads=2", "model.time_steps=2", "audio.time_steps=2", "visual.time_steps=2",
-    "audio.size=[16, 16]", "visual.size=[16, 16]",
-)  # fmt: skip
+    "runtime.device=cpu",
+    "train.epochs=2",
+    "train.batch_size=32",
+    "model.width=16",
+    "model.heads=2",
+    "model.time_steps=2",
+    "audio.time_steps=2",
+    "visual.time_steps=2",
+    "audio.size=[16, 16]",
+    "visual.size=[16, 16]",
+)
 
 
 def small(*settings, events=EVENTS):

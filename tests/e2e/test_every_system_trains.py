@@ -60,8 +60,11 @@ def small(name, digits, folder):
     """Write the recipe of a network's small version: one epoch of five or six steps."""
     settings, shapes = SMALL[name]
     takes = registry.load_module("model", name).Model.forward.__annotations__
-    shape = {modality: shapes.get(modality, (3, 16, 16)) for modality in ("audio", "visual")
-             if modality in takes}  # fmt: skip
+    shape = {
+        modality: shapes.get(modality, (3, 16, 16))
+        for modality in ("audio", "visual")
+        if modality in takes
+    }
     given = {modality: list(size[1:]) for modality, size in shape.items() if size is not None}
     sections = {}
     if "bins" in settings:  # it reads an array
@@ -77,11 +80,19 @@ def small(name, digits, folder):
         if "visual" in given:
             sections["visual"] = {"feature": "image", "size": given["visual"]}
     path = folder / f"{name}.yaml"
-    path.write_text(dump({
-        "version": 1, "seed": 0, "data": data, **sections, "model": {"name": name, **settings},
-        "train": {"epochs": 1, "batch_size": 7, "optimizer": {"name": "adam", "lr": 1e-3}},
-        "runtime": {"device": "cpu"},
-    }))  # fmt: skip
+    path.write_text(
+        dump(
+            {
+                "version": 1,
+                "seed": 0,
+                "data": data,
+                **sections,
+                "model": {"name": name, **settings},
+                "train": {"epochs": 1, "batch_size": 7, "optimizer": {"name": "adam", "lr": 1e-3}},
+                "runtime": {"device": "cpu"},
+            }
+        )
+    )
     return recipes.load_recipe(path)
 
 

@@ -13,10 +13,23 @@ import pytest
 
 KILLS = 20
 COMMAND = [
-    sys.executable, "-m", "avsnn_cli", "train", "quickstart", "--quiet",
-    "--set", "model.width=16", "--set", "model.heads=2", "--set", "train.epochs=6",
-    "--set", "train.batch_size=32", "--device", "cpu",
-]  # fmt: skip
+    sys.executable,
+    "-m",
+    "avsnn_cli",
+    "train",
+    "quickstart",
+    "--quiet",
+    "--set",
+    "model.width=16",
+    "--set",
+    "model.heads=2",
+    "--set",
+    "train.epochs=6",
+    "--set",
+    "train.batch_size=32",
+    "--device",
+    "cpu",
+]
 
 
 def start(home):

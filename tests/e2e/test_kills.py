@@ -19,11 +19,23 @@ KILLS = int(os.environ.get("KILLS", "500"))
 SEED = int(os.environ.get("KILLS_SEED", "0"))
 MOST_IN_A_CHAIN = 10
 CLASSES = ("airplane", "automobile")
-SETTINGS = ("audio.sample_rate=8000", "audio.seconds=0.5", "audio.n_fft=128", "audio.hop=64",
-            "audio.size=[16, 16]", "visual.size=[16, 16]", "visual.margin=0", "visual.crop=none",
-            "model.time_steps=2", "model.width=16", "model.stages=2", "model.heads=2",
-            "train.epochs=3", "train.batch_size=4",
-            "noise.snr_db={start: 0, stop: 20, step: 20}")  # fmt: skip
+SETTINGS = (
+    "audio.sample_rate=8000",
+    "audio.seconds=0.5",
+    "audio.n_fft=128",
+    "audio.hop=64",
+    "audio.size=[16, 16]",
+    "visual.size=[16, 16]",
+    "visual.margin=0",
+    "visual.crop=none",
+    "model.time_steps=2",
+    "model.width=16",
+    "model.stages=2",
+    "model.heads=2",
+    "train.epochs=3",
+    "train.batch_size=4",
+    "noise.snr_db={start: 0, stop: 20, step: 20}",
+)
 
 
 class Stage(NamedTuple):
@@ -82,8 +94,11 @@ def goes_on(home: Path, stage: Stage) -> None:
         ended = killing.run(home, verb)
         assert ended.code == 0, (stage.name, verb[0], ended.said)
     now = killing.outcome(home)
-    different = {name for name in now.keys() | stage.outcome.keys()
-                 if now.get(name) != stage.outcome.get(name)}  # fmt: skip
+    different = {
+        name
+        for name in now.keys() | stage.outcome.keys()
+        if now.get(name) != stage.outcome.get(name)
+    }
     assert not different, (stage.name, sorted(different))
     assert not killing.half_written(home), stage.name
 

@@ -26,9 +26,12 @@ def wav(samples):
     """Lay out 16-bit samples at 8 kHz as RIFF; a library takes ten times as long."""
     data = samples.astype("<i2").tobytes()
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE") + form + struct.pack(
-        "<4sI", b"data", len(data)
-    ) + data  # fmt: skip
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + len(data), b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", len(data))
+        + data
+    )
 
 
 def png(pixels):
@@ -40,9 +43,12 @@ def png(pixels):
 
     rows = np.pad(pixels, ((0, 0), (1, 0))).tobytes()  # each row begins with its filter, 0
     header = struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(
-        b"IDAT", zlib.compress(rows, 1)
-    ) + chunk(b"IEND", b"")  # fmt: skip
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows, 1))
+        + chunk(b"IEND", b"")
+    )
 
 
 def clips(folder, count):
@@ -81,8 +87,11 @@ def prepared(tmp_path, count):
     before, most = os.times(), 0
     with subprocess.Popen(
         [sys.executable, "-m", "avsnn_cli", "prepare", str(recipe)],
-        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         while process.poll() is None:
             most = max(most, resident_bytes(process.pid))
             time.sleep(0.1)
@@ -95,7 +104,9 @@ def prepared(tmp_path, count):
 @pytest.mark.slow
 def test_50_000_clips_stay_under_2_gib_and_time_is_linear(tmp_path):
     seconds, most = zip(*(prepared(tmp_path, count) for count in (12_500, 50_000)), strict=True)
-    print(f"12,500 clips: {seconds[0]:.0f} s, {most[0] >> 20} MiB; "
-          f"50,000 clips: {seconds[1]:.0f} s, {most[1] >> 20} MiB")  # fmt: skip
+    print(
+        f"12,500 clips: {seconds[0]:.0f} s, {most[0] >> 20} MiB; "
+        f"50,000 clips: {seconds[1]:.0f} s, {most[1] >> 20} MiB"
+    )
     assert most[1] < 2 << 30
     assert seconds[1] < 4.8 * seconds[0], "four times the clips, and something over"

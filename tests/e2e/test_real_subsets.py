@@ -18,12 +18,20 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def avsnn(tmp_path, mirror):
     def run(*arguments):
-        environment = {**os.environ, "AVSNN_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT),
-                       "AVSNN_MIRROR": str(mirror)}  # fmt: skip
+        environment = {
+            **os.environ,
+            "AVSNN_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": str(ROOT),
+            "AVSNN_MIRROR": str(mirror),
+        }
         done = subprocess.run(
-            [sys.executable, "-m", "avsnn_cli", *arguments, "--json"], capture_output=True,
-            text=True, cwd=tmp_path, env=environment, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "avsnn_cli", *arguments, "--json"],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
 
@@ -43,8 +51,11 @@ def test_a_sample_of_n_mnist_with_spoken_digits(avsnn, tmp_path):
     # 16 steps teach nothing that 100 clips could show: its answers need not be right
     assert 0 <= found["accuracy"] <= 1 and "1 of 1" in said
     listed = clips(tmp_path / "home", "n-mnist-spoken-small")
-    assert Counter(clip["split"] for clip in listed) == {"train": 900, "validation": 100,
-                                                         "test": 100}  # fmt: skip
+    assert Counter(clip["split"] for clip in listed) == {
+        "train": 900,
+        "validation": 100,
+        "test": 100,
+    }
     assert "0 of 100 test clips (0.0%) share 0 visual sources" in said
     assert "100 of 100 test clips (100.0%) share 6 speakers" in said
     checked, _ = avsnn("download", "n-mnist-spoken-small", "--check")
@@ -57,9 +68,15 @@ def test_160_clips_of_urbansound8k_with_images_that_stand_in(avsnn, mirror, tmp_
     raw.mkdir(parents=True)
     shutil.copytree(mirror / "urbansound8k-subset/UrbanSound8K", raw / "UrbanSound8K")
     _, said = avsnn(
-        "train", "urbansound8k/s_cmrl_stand_in_images", "--set", "data.present_only=true",
-        "--set", f"data.images={mirror / 'cifar10-subset/train'}", "--set", "train.epochs=1",
-    )  # fmt: skip
+        "train",
+        "urbansound8k/s_cmrl_stand_in_images",
+        "--set",
+        "data.present_only=true",
+        "--set",
+        f"data.images={mirror / 'cifar10-subset/train'}",
+        "--set",
+        "train.epochs=1",
+    )
     found, _ = avsnn("evaluate")
     listed = clips(tmp_path / "home", "urbansound8k")
     assert len(listed) == 160 and len({clip["group"] for clip in listed}) == 152

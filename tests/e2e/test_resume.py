@@ -12,9 +12,13 @@ from pipelines.runs import train_stage
 from pipelines.training.checkpoint import load_weights, newest
 
 SMALL = (
-    "model.width=16", "model.heads=2", "model.time_steps=2", "train.epochs=4",
-    "train.batch_size=128", "runtime.device=cpu",
-)  # fmt: skip
+    "model.width=16",
+    "model.heads=2",
+    "model.time_steps=2",
+    "train.epochs=4",
+    "train.batch_size=128",
+    "runtime.device=cpu",
+)
 
 
 class Quiet:

@@ -15,8 +15,11 @@ def test_spoken_digits_reach_98_5_percent(mirror, tmp_path):
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "avsnn_cli", "run", "spoken_digits_av/s_cmrl", "--json"],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["n"] == 3000

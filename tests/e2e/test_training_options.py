@@ -114,8 +114,15 @@ def opened(recipe, run):
     prepare = Inputs(recipe, plan, CPU).for_evaluation
 
     def again(split):
-        return predict(model, split, loader(split, recipe, CPU), prepare, recipe,
-                       autocast_of(recipe, CPU), objective=True)  # fmt: skip
+        return predict(
+            model,
+            split,
+            loader(split, recipe, CPU),
+            prepare,
+            recipe,
+            autocast_of(recipe, CPU),
+            objective=True,
+        )
 
     return model, plan, split, again
 
@@ -141,10 +148,17 @@ def test_the_epoch_that_the_rule_selects_is_the_one_that_is_evaluated(rule):
 
 
 def test_the_loss_on_validation_is_what_is_learned_azimuths_too():
-    recipe = recipes.load_recipe(recipes.find("array_sim/slc_net"), (
-        "data.azimuth_step_deg=15", "model.embedding=64", "model.blocks=1", "train.epochs=3",
-        "train.select=lowest-loss", "runtime.device=cpu",
-    ))  # fmt: skip
+    recipe = recipes.load_recipe(
+        recipes.find("array_sim/slc_net"),
+        (
+            "data.azimuth_step_deg=15",
+            "model.embedding=64",
+            "model.blocks=1",
+            "train.epochs=3",
+            "train.select=lowest-loss",
+            "runtime.device=cpu",
+        ),
+    )
     run = train_stage.train(recipe, Quiet())
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     model, plan, split, again = opened(recipe, run)

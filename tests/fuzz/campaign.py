@@ -83,9 +83,11 @@ class Campaign:
 
         run = settings(
             max_examples=SMOKE_EXAMPLES if self.seconds is None else ROUND_EXAMPLES,
-            deadline=None, database=None, suppress_health_check=list(HealthCheck),
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
             phases=(Phase.generate, Phase.shrink),
-        )(seed(number)(given(inputs)(checked)))  # fmt: skip
+        )(seed(number)(given(inputs)(checked)))
         try:
             run()
         except BaseException as error:

@@ -8,24 +8,98 @@ from hypothesis import strategies as st
 
 HUGE = 10**400
 WORDS = (
-    "", " ", "x", "0", "-1", "nan", "1e999", "../..", "/etc/passwd", "~nosuch", "x" * 300,
-    "x" * 5000, "\0", "a\nb", "\x1b[31m", "\u2028", "\x85", "\u202e", "\ud800", "a\udcffb",
-    "\udc00\ud800", "\ufeff", "\u200b", "e\u0301", "é", "=1+1", "[bold]", "{}", "%s", "train",
-)  # fmt: skip
+    "",
+    " ",
+    "x",
+    "0",
+    "-1",
+    "nan",
+    "1e999",
+    "../..",
+    "/etc/passwd",
+    "~nosuch",
+    "x" * 300,
+    "x" * 5000,
+    "\0",
+    "a\nb",
+    "\x1b[31m",
+    "\u2028",
+    "\x85",
+    "\u202e",
+    "\ud800",
+    "a\udcffb",
+    "\udc00\ud800",
+    "\ufeff",
+    "\u200b",
+    "e\u0301",
+    "é",
+    "=1+1",
+    "[bold]",
+    "{}",
+    "%s",
+    "train",
+)
 VALUES = (
-    None, True, False, 0, 1, -1, 99, 2**31, 2**63, 2**64, HUGE, -HUGE, 0.0, -0.0, 0.5, 1e308,
-    -1e308, 5e-324, float("nan"), float("inf"), float("-inf"), [], {}, [[]], [None], {"": 1},
-    {"\ud800": 1}, ["\udfff"], {"a": {"a": {}}}, *WORDS,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    99,
+    2**31,
+    2**63,
+    2**64,
+    HUGE,
+    -HUGE,
+    0.0,
+    -0.0,
+    0.5,
+    1e308,
+    -1e308,
+    5e-324,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    [],
+    {},
+    [[]],
+    [None],
+    {"": 1},
+    {"\ud800": 1},
+    ["\udfff"],
+    {"a": {"a": {}}},
+    *WORDS,
+)
 # what no Python object is written as
 RAW = (
-    "[" * 100_000, "[" * 3000 + "]" * 3000, '{"a":' * 3000 + "1" + "}" * 3000, "9" * 5000, "1e999",
-    '"\\ud800"', "NaN", "-Infinity", '"\x01"', "01", "{} {}", "'x'", "\xa0", "\\u0000",
-)  # fmt: skip
+    "[" * 100_000,
+    "[" * 3000 + "]" * 3000,
+    '{"a":' * 3000 + "1" + "}" * 3000,
+    "9" * 5000,
+    "1e999",
+    '"\\ud800"',
+    "NaN",
+    "-Infinity",
+    '"\x01"',
+    "01",
+    "{} {}",
+    "'x'",
+    "\xa0",
+    "\\u0000",
+)
 MARK = "@raw@"
 PIECES = (
-    b"\0" * 512, b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\n", b"\r", b'"', b"\t", b",",
-)  # fmt: skip
+    b"\0" * 512,
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\n",
+    b"\r",
+    b'"',
+    b"\t",
+    b",",
+)
 
 words = st.sampled_from(WORDS) | st.text(max_size=20) | st.text(st.characters(), max_size=8)
 # each drawn anew: what was drawn may be changed further
@@ -150,9 +224,14 @@ def damaged_json(content: Any) -> st.SearchStrategy[bytes]:
     """Damage a JSON file in all ways, bytes and values; the valid one is among them."""
     text = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
     return st.one_of(
-        st.just(text), damaged(text), lines(text), changed(content).map(as_json),
-        _with_raw(content), st.sampled_from(RAW).map(str.encode), values.map(as_json),
-    )  # fmt: skip
+        st.just(text),
+        damaged(text),
+        lines(text),
+        changed(content).map(as_json),
+        _with_raw(content),
+        st.sampled_from(RAW).map(str.encode),
+        values.map(as_json),
+    )
 
 
 def damaged_lines(rows: list[Any]) -> st.SearchStrategy[bytes]:

@@ -22,9 +22,16 @@ def folder(tmp_path: Path) -> Path:
     model, optimizer = trained()
     run = tmp_path / "run"
     run.mkdir()
-    state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "cuda_rng": None,
-             "history": [{"epoch": 0, "train_loss": 0.5, "firing_rates": {"a": 0.5}}],
-             "epoch": 1, "step": 2, "loss_sum": 0.5, "start_from": []}  # fmt: skip
+    state = {
+        "optimizer": optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "cuda_rng": None,
+        "history": [{"epoch": 0, "train_loss": 0.5, "firing_rates": {"a": 0.5}}],
+        "epoch": 1,
+        "step": 2,
+        "loss_sum": 0.5,
+        "start_from": [],
+    }
     checkpoint.save(run, 1, 2, model, checkpoint.copy_of(network()), state)
     return run / "checkpoint-000001-000002"
 

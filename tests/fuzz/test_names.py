@@ -54,11 +54,15 @@ def test_names_of_files_and_classes(campaign: Campaign, prepared: Prepared, tmp_
         remarks, own = folder.remarks(root, protocol="auto"), folder.in_place(root)
         write_clips(tmp_path / "clips.jsonl", clips)
         in_place.keep(tmp_path / "clips.jsonl", own.files)
-        kept = {"classes": list(classes), "excluded": {c.id: c.excluded for c in clips},
-                "remarks": remarks}  # fmt: skip
+        kept = {
+            "classes": list(classes),
+            "excluded": {c.id: c.excluded for c in clips},
+            "remarks": remarks,
+        }
         seal.publish(tmp_path / "receipt.json", kept)
-        assert {k: v for k, v in seal.read_sealed(tmp_path / "receipt.json", "").items()
-                if k != "seal"} == kept  # fmt: skip
+        assert {
+            k: v for k, v in seal.read_sealed(tmp_path / "receipt.json", "").items() if k != "seal"
+        } == kept
         assert read_clips(tmp_path / "clips.jsonl") == [c for c in clips if not c.excluded]
         check_clips(clips, classes)
         say_everywhere(tmp_path, [*classes, *(clip.id for clip in clips), *remarks])
@@ -84,14 +88,17 @@ def say_everywhere(folder: Path, lines: list[str]) -> None:
 def test_names_on_the_command_line(campaign: Campaign, prepared: Prepared) -> None:
     def attempt(name: str) -> None:
         for ask in (
-            lambda: open_run(name), lambda: recipes.load_recipe(recipes.find(name)),
+            lambda: open_run(name),
+            lambda: recipes.load_recipe(recipes.find(name)),
             lambda: recipes.load_recipe(recipes.find("quickstart"), (f"{name}=1",)),
             lambda: recipes.load_recipe(recipes.find("quickstart"), (f"train.epochs={name}",)),
-            lambda: registry.load_module("model", name), lambda: user_path(name),
-            lambda: class_names.check([name, "dog"], "here"), lambda: recipes.parse_range(name),
+            lambda: registry.load_module("model", name),
+            lambda: user_path(name),
+            lambda: class_names.check([name, "dog"], "here"),
+            lambda: recipes.parse_range(name),
             lambda: in_place.user_folder(name, "path"),
             lambda: folder.pairs(prepared.home, path="", table=name),
-        ):  # fmt: skip
+        ):
             campaign.ends(ask)
         say_everywhere(prepared.home, [name])
 
@@ -106,9 +113,33 @@ def test_patterns_of_groups(
         for i in range(3):
             wav(tmp_path / "set" / label / f"{'a' * 30}_{i}.wav")
     pieces = st.sampled_from(
-        ["(", ")", "a", "+", "*", "{60000}", "?", "|", ".", "[a-z]", "^", "$", "_", r"\d", "(a+)+$",
-         "(?:", "(?P<n>", "(?=", "(.+)_", "\\", "\ud800", "é", "{4294967295}", "{99999999999}"]
-    )  # fmt: skip
+        [
+            "(",
+            ")",
+            "a",
+            "+",
+            "*",
+            "{60000}",
+            "?",
+            "|",
+            ".",
+            "[a-z]",
+            "^",
+            "$",
+            "_",
+            r"\d",
+            "(a+)+$",
+            "(?:",
+            "(?P<n>",
+            "(?=",
+            "(.+)_",
+            "\\",
+            "\ud800",
+            "é",
+            "{4294967295}",
+            "{99999999999}",
+        ]
+    )
 
     def attempt(pattern: str) -> None:
         root = tmp_path / "set"

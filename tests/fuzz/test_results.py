@@ -19,10 +19,12 @@ from tests.fuzz.prepared import Prepared
 from tests.fuzz.test_manifests import forge
 
 KINDS = {
-    "env.json": schemas.Environment, "trained.json": schemas.Trained,
-    "eval.json": schemas.Evaluation, "noise-both.json": schemas.NoiseSweep,
+    "env.json": schemas.Environment,
+    "trained.json": schemas.Trained,
+    "eval.json": schemas.Evaluation,
+    "noise-both.json": schemas.NoiseSweep,
     "energy.json": schemas.Energy,
-}  # fmt: skip
+}
 
 
 def shown_of(prepared: Prepared) -> tuple[Any, ...]:
@@ -33,10 +35,12 @@ def shown_of(prepared: Prepared) -> tuple[Any, ...]:
     reads = {name: run_files.read_result(run / name, kind) for name, kind in KINDS.items()}
     read = compare.read_run(run)
     shown = [
-        tables.accuracy_table(reads["eval.json"]), tables.noise_table(reads["noise-both.json"]),
-        tables.energy_table(reads["energy.json"]), *report_runs.made_with(run, read),
+        tables.accuracy_table(reads["eval.json"]),
+        tables.noise_table(reads["noise-both.json"]),
+        tables.energy_table(reads["energy.json"]),
+        *report_runs.made_with(run, read),
         *report_runs._energy(reads["energy.json"]),
-    ]  # fmt: skip
+    ]
     return reads, read, compare.compare([read]), shown
 
 

@@ -17,11 +17,19 @@ from tests.fuzz.well_formed import check_clips
 from tests.unit.test_folder import png, wav
 
 ROWS = [
-    {"audio": f"{label}/{i}.wav", "image": f"{label}/{i}.png", "label": label, "group": f"g{i}",
-     "split": ("train", "train", "validation", "test")[i], "azimuth": 22.5 * i, "speaker": "",
-     "note": "é, \"x\""}
-    for label in ("dog", "rain") for i in range(4)
-]  # fmt: skip
+    {
+        "audio": f"{label}/{i}.wav",
+        "image": f"{label}/{i}.png",
+        "label": label,
+        "group": f"g{i}",
+        "split": ("train", "train", "validation", "test")[i],
+        "azimuth": 22.5 * i,
+        "speaker": "",
+        "note": 'é, "x"',
+    }
+    for label in ("dog", "rain")
+    for i in range(4)
+]
 
 
 @pytest.fixture
@@ -86,10 +94,15 @@ def test_tables_as_csv(campaign: Campaign, root: Path) -> None:
 
     campaign(
         st.one_of(
-            *(damaged(text) for text in TEXTS), *(lines(text) for text in TEXTS),
-            other_cell(), other_cell(), SEPARATORS, st.sampled_from(TEXTS),
-        ), attempt,
-    )  # fmt: skip
+            *(damaged(text) for text in TEXTS),
+            *(lines(text) for text in TEXTS),
+            other_cell(),
+            other_cell(),
+            SEPARATORS,
+            st.sampled_from(TEXTS),
+        ),
+        attempt,
+    )
 
 
 @pytest.mark.usefixtures("prepared")
