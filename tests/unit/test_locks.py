@@ -87,7 +87,10 @@ def test_a_check_finds_locks_that_are_missing_and_locks_that_let_a_second_one_in
     home = tmp_path / "home"
     home.mkdir()
     locks.check(home)
-    for lets_all_in, said in ((False, "has no locks"), (True, "lets a second one in")):
+    for lets_all_in, said in (
+        (False, "has no locks"),
+        (True, "two processes can hold the same lock at once"),
+    ):
         more = flock_preload.variables(tmp_path, lets_all_in=lets_all_in)
         out, err = child("attempt(lambda: locks.check(path))", home, more).communicate()
         assert out.startswith("MachineError 5 ") and said in out, err
