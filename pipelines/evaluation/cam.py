@@ -49,7 +49,9 @@ def grad_cam_pp(maps: Tensor, gradients: Tensor) -> Tensor:
 
 
 def over_time(maps: Tensor, gradients: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
-    """Mean of the maps and sum of the gradients over time: (T*B, ...), time slowest, to (B, ...).
+    """Compute the mean of the maps and the sum of the gradients over time.
+
+    maps, gradients: (T*B, ...), time slowest. Returns both as (B, ...).
 
     The mean over T is a neuron's rate. What is added to it is added at each step, so its gradient
     is the sum; the picture of an input that does not change does not depend on T.
@@ -59,7 +61,7 @@ def over_time(maps: Tensor, gradients: Tensor, time_steps: int) -> tuple[Tensor,
 
 
 def last_visual_layer(model: nn.Module, inputs: Mapping[str, Tensor]) -> Layer:
-    """Find the last layer of the visual branch that has places, by running the network once.
+    """Return the last layer of the visual branch that has places, by running the network once.
 
     Of the branch is what is named visual…, or everything where vision is the only input. Tokens
     lie as the pixels of the branch's last convolution do. A model names in `UNDECIDING` the parts
@@ -87,9 +89,9 @@ def last_visual_layer(model: nn.Module, inputs: Mapping[str, Tensor]) -> Layer:
         model.eval()
         with torch.no_grad():
             model(**inputs)
-    if (found := _last(calls, batch_size(inputs[BRANCH]))) is None:
+    if (layer := _last(calls, batch_size(inputs[BRANCH]))) is None:
         raise UsageError(*NO_BRANCH)
-    return found
+    return layer
 
 
 def visual_maps(
@@ -118,9 +120,9 @@ def visual_maps(
     score = logits.float().gather(1, classes[:, None]).sum()
     (gradients,) = torch.autograd.grad(score, kept, materialize_grads=True)
     maps, slopes = (_as_planes(x, layer) for x in (kept[0].detach(), gradients))
-    found = grad_cam_pp(*over_time(maps, slopes, layer.time_steps))
-    largest = found.amax((1, 2), keepdim=True)
-    return found / torch.where(largest > 0, largest, 1)
+    heat = grad_cam_pp(*over_time(maps, slopes, layer.time_steps))
+    largest = heat.amax((1, 2), keepdim=True)
+    return heat / torch.where(largest > 0, largest, 1)
 
 
 def batch_size(x: Tensor) -> int:
@@ -129,21 +131,21 @@ def batch_size(x: Tensor) -> int:
 
 
 def _last(calls: list[_Call], batch: int) -> Layer | None:
-    size, found = (0, 0), None
+    size, last = (0, 0), None
     for name, is_convolution, shape in calls:
         if len(shape) != 4:
             continue
         if is_convolution:
             size = (shape[2], shape[3])
         if shape[1] == batch and shape[2] == size[0] * size[1]:
-            found = Layer(name, size, shape[0], tokens=True)
+            last = Layer(name, size, shape[0], tokens=True)
         elif size != (0, 0) and shape[0] % batch == 0 and shape[2] * shape[3] > 1:
-            found = Layer(name, (shape[2], shape[3]), shape[0] // batch, tokens=False)
-    return found
+            last = Layer(name, (shape[2], shape[3]), shape[0] // batch, tokens=False)
+    return last
 
 
 def _as_planes(x: Tensor, layer: Layer) -> Tensor:
-    """(T, B, N, D) or (T*B, C, h, w) to (T*B, C, h, w)."""
+    """Reshape (T, B, N, D) or (T*B, C, h, w) to (T*B, C, h, w)."""
     if not layer.tokens:
         return x
     return torch.unflatten(x.flatten(0, 1).transpose(1, 2), 2, layer.size)

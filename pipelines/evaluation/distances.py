@@ -18,9 +18,9 @@ Labels = NDArray[np.integer[Any]]
 def cosine_distances(embeddings: Floats) -> NDArray[np.float64]:
     """Return all distances of (N, F): (N, N) in 0 to 2, symmetric, 0 on the diagonal."""
     units = _units(embeddings)
-    found: NDArray[np.float64] = np.clip(1 - units @ units.T, 0, 2)
-    np.fill_diagonal(found, 0)
-    return found
+    matrix: NDArray[np.float64] = np.clip(1 - units @ units.T, 0, 2)
+    np.fill_diagonal(matrix, 0)
+    return matrix
 
 
 def distances(embeddings: Floats, labels: Labels, classes: int) -> dict[str, Any]:

@@ -28,14 +28,14 @@ def rasters(
     """
     if any(batch_size(x) != 1 for x in inputs.values()):
         raise ValueError("a raster is of one clip")
-    found: list[Raster] = []
+    recorded: list[Raster] = []
 
     def recorder(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def record(module: nn.Module, _args: object, out: Tensor) -> None:
             assert isinstance(module, LIF | Leaky)
             # with one clip, whatever follows time is a neuron
             fired = torch.unflatten(out.detach(), 0, (module.time_steps, -1)).flatten(1) != 0
-            found.append(_raster(name, fired.cpu().numpy(), most, seed))
+            recorded.append(_raster(name, fired.cpu().numpy(), most, seed))
 
         return record
 
@@ -46,7 +46,7 @@ def rasters(
                 stack.callback(module.register_forward_hook(recorder(name)).remove)
         with torch.no_grad():
             model(**inputs)
-    return found
+    return recorded
 
 
 def _raster(name: str, fired: NDArray[np.bool_], most: int, seed: int) -> Raster:

@@ -41,15 +41,15 @@ class Raster(NamedTuple):
 
 
 class CamRow(NamedTuple):
-    """One clip: its class, what it looks like, (H, W) or (H, W, 3) in 0..1, and a map a run.
+    """One clip: its class, its picture, (H, W) or (H, W, 3) in 0..1, and a map a run.
 
-    maps: (h, w) in 0..1. said: what each run takes it for.
+    maps: (h, w) in 0..1. predicted: the class that each run gives it.
     """
 
     name: str
     picture: Picture
     maps: list[Picture]
-    said: list[str]
+    predicted: list[str]
 
 
 def as_picture(x: NDArray[Any], *, events: bool, full: float | None = None) -> Picture:
@@ -94,7 +94,7 @@ def _events(counts: Picture, full: float) -> Picture:
     colours = POLARITIES if len(counts) == 2 else ("#000000",) * len(counts)
     strength = np.clip(counts / full, 0, 1)
     inks = 1 - np.array([to_rgb(colour) for colour in colours])
-    # inks on paper: each takes its own share of the white
+    # inks on paper: each takes its own share of the white, and both together are dark
     left: Picture = np.prod(1 - strength[..., None] * inks[:, None, None], axis=0)
     return left
 
@@ -150,7 +150,7 @@ def draw_cams(
 ) -> "Figure":
     """Draw a row a clip: the input, then each run's map in colour, in the shades of the input.
 
-    columns: the runs' names. A run that takes a clip for another class says so below its map.
+    columns: the runs' names. Below the map of a wrong answer stands its class.
     note: a line below the title.
     """
     from matplotlib.cm import ScalarMappable
@@ -169,14 +169,18 @@ def draw_cams(
         axes[0].set_ylabel(wrap(shorten(row.name, 24), 12, 2), rotation=0, ha="right", va="center")
         _show(axes[0], row.picture)
         grey = row.picture.mean(-1) if row.picture.ndim == 3 else row.picture
-        for one, heat, said in zip(axes[1:], row.maps, row.said, strict=True):
-            _show(one, grey)
+        for panel, heat, predicted in zip(axes[1:], row.maps, row.predicted, strict=True):
+            _show(panel, grey)
             edges = (-0.5, grey.shape[1] - 0.5, grey.shape[0] - 0.5, -0.5)
-            one.imshow(heat, cmap=colours, vmin=0, vmax=1, interpolation="bilinear", extent=edges)
-            one.imshow(_shades(grey), interpolation="nearest")
-            if said != row.name:
-                one.set_xlabel(
-                    f"said {shorten(said, 16)}", fontsize=6.5, color=ground().muted, labelpad=2
+            panel.imshow(heat, cmap=colours, vmin=0, vmax=1, interpolation="bilinear", extent=edges)
+            # over the map, so that the shades of the input stay visible in it
+            panel.imshow(_shades(grey), interpolation="nearest")
+            if predicted != row.name:
+                panel.set_xlabel(
+                    f"predicted {shorten(predicted, 16)}",
+                    fontsize=6.5,
+                    color=ground().muted,
+                    labelpad=2,
                 )
     if columns:
         bar = figure.colorbar(
@@ -208,10 +212,12 @@ def draw_rasters(rasters: Sequence[Raster], title: str) -> "Figure":
     return figure
 
 
-def distances_summary(found: Mapping[str, Any], shown: int, n: int) -> str:
-    """Say the numbers of a distance matrix in one line, and how many of the clips are drawn."""
+def distances_summary(summary: Mapping[str, Any], shown: int, n: int) -> str:
+    """Return one line: mean distances within and between classes, and the number of clips drawn."""
     names = {"within": "within classes", "between": "between"}
-    parts = [f"{said} {found[name]:.3f}" for name, said in names.items() if found[name] is not None]
+    parts = [
+        f"{text} {summary[name]:.3f}" for name, text in names.items() if summary[name] is not None
+    ]
     clips = f"{n} clips" if shown == n else f"{n} clips, {shown} of them drawn by seed"
     return ", ".join([*parts, clips])
 

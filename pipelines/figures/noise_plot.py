@@ -246,15 +246,15 @@ def _label_ends(figure: "Figure", axes: "Axes", ends: Sequence[_End], x: float) 
 
 
 def _spread(
-    wanted: Sequence[float], heights: Sequence[float], low: float, high: float
+    targets: Sequence[float], heights: Sequence[float], low: float, high: float
 ) -> list[float]:
     """Move labels as little as possible (least squares) until none overlaps, within low..high."""
-    order = sorted(range(len(wanted)), key=lambda k: wanted[k])
+    order = sorted(range(len(targets)), key=lambda k: targets[k])
     tall = [heights[k] for k in order]
     offsets = [0.0, *itertools.accumulate((a + b) / 2 for a, b in itertools.pairwise(tall))]
     blocks: list[list[float]] = []
     for k, offset in zip(order, offsets, strict=True):
-        blocks.append([wanted[k] - offset])
+        blocks.append([targets[k] - offset])
         while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
             blocks[-2:] = [blocks[-2] + blocks[-1]]
     pooled = [float(np.mean(block)) for block in blocks for _ in block]

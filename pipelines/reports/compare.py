@@ -50,10 +50,10 @@ def read_run(run: Path) -> Result:
     noise: dict[str, float] = {}
     noise_doa: dict[str, dict[str, float]] = {}
     for path in sorted(run.glob("noise-*.json")):
-        found = run_files.read_result(path, schemas.NoiseSweep)
-        for point in found["points"]:
+        sweep = run_files.read_result(path, schemas.NoiseSweep)
+        for point in sweep["points"]:
             if point["snr_db"] is not None:
-                level = _level(found["noise"], point["snr_db"])
+                level = _level(sweep["noise"], point["snr_db"])
                 noise[level] = point["accuracy"]
                 if "doa_mae_deg" in point:
                     noise_doa[level] = {name: point[f"doa_{name}"] for name in DOA}
@@ -77,23 +77,23 @@ def read_run(run: Path) -> Result:
     )
 
 
-def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
+def compare(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Return a row for each system: recipe, settings, data, code; any seed; the best first.
 
     accuracy: mean over seeds, sd (n - 1; None for one seed), accuracies: by seed. n: test clips.
     mcnemar_p: against the best row of the same test clips, exact, two-sided, the largest over the
     seeds that both have; None for the best itself and where nothing is shared. noise: mean and
     sd by level; doa: the same of the azimuth's errors, None without; noise_doa: those by level.
-    published: what the paper says, with `possible`, whether some k of n clips gives the stated
-    percentage; None where the recipe says nothing.
+    published: the paper's accuracy, with `possible`, whether some k of n clips gives the stated
+    percentage; None where the recipe has none.
     """
     groups: dict[str, list[Result]] = defaultdict(list)
     unique: dict[tuple[str, str], Result] = {}
-    for result in found:
+    for result in results:
         made_of = [result.recipe, result.settings, result.caches, result.code]
         unique.setdefault((json.dumps(made_of, sort_keys=True, default=str), result.run), result)
     for (key, _), result in unique.items():
-        while result.seed in (other.seed for other in groups[key]):  # trained by another version
+        while result.seed in (member.seed for member in groups[key]):  # trained by another version
             key += "+"
         groups[key].append(result)
     systems = [sorted(group, key=lambda r: r.seed) for group in groups.values()]
@@ -108,7 +108,7 @@ def compare(found: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def is_possible(percent: float, n: int) -> bool:
-    """Say whether k correct of n, for some k, is `percent` at the two decimals that papers give."""
+    """Check whether k of n, for some k, is `percent` at the two decimals that papers give."""
     k = round(percent * n / 100)
     return any(
         round(100 * near / n, 2) == round(percent, 2)
@@ -186,40 +186,44 @@ def _row(label: str, group: Sequence[Result]) -> dict[str, Any]:
 
 def _doa(group: Sequence[Result]) -> dict[str, Any] | None:
     """Average the errors of the azimuth over the seeds; None if one of them has none."""
-    found = [result.evaluation.get("doa") for result in group]
-    return _mean_doa([one for one in found if one]) if all(found) else None
+    errors = [result.evaluation.get("doa") for result in group]
+    return _mean_doa([error for error in errors if error]) if all(errors) else None
 
 
-def _mean_doa(found: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
+def _mean_doa(errors: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
     return {
-        name: dict(zip(("mean", "sd"), mean_sd([one[name] for one in found]), strict=True))
+        name: dict(zip(("mean", "sd"), mean_sd([error[name] for error in errors]), strict=True))
         for name in DOA
     }
 
 
-def _published(said: dict[str, Any] | None) -> dict[str, Any] | None:
-    if said is None:
+def _published(paper: dict[str, Any] | None) -> dict[str, Any] | None:
+    if paper is None:
         return None
-    possible = None if said["n"] is None else is_possible(said["accuracy_percent"], said["n"])
-    return {**said, "possible": possible}
+    n, percent = paper["n"], paper["accuracy_percent"]
+    return {**paper, "possible": None if n is None else is_possible(percent, n)}
 
 
 def _test_set(group: Sequence[Result]) -> tuple[str, ...]:
     return tuple(sorted(group[0].evaluation.get("labels", ())))
 
 
-def _mcnemar(one: Sequence[Result], other: Sequence[Result]) -> float | None:
-    seeds = {result.seed: result.evaluation for result in one}
-    found = [_p(seeds[result.seed], result.evaluation) for result in other if result.seed in seeds]
-    return max((p for p in found if p is not None), default=None)
+def _mcnemar(best: Sequence[Result], group: Sequence[Result]) -> float | None:
+    leaders = {result.seed: result.evaluation for result in best}
+    values = [
+        _p(leaders[result.seed], result.evaluation) for result in group if result.seed in leaders
+    ]
+    # the largest over the seeds: one lucky seed shall not make a difference
+    return max((p for p in values if p is not None), default=None)
 
 
-def _p(one: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
-    labels = one.get("labels")
-    if not labels or labels != other.get("labels"):
+def _p(best: Mapping[str, Any], system: Mapping[str, Any]) -> float | None:
+    labels = best.get("labels")
+    # McNemar's test is of pairs: without the same clips there are none
+    if not labels or labels != system.get("labels"):
         return None
     hits = [
-        (one["predictions"][clip] == label, other["predictions"][clip] == label)
+        (best["predictions"][clip] == label, system["predictions"][clip] == label)
         for clip, label in labels.items()
     ]
     return mcnemar_exact(hits.count((True, False)), hits.count((False, True)))

@@ -151,9 +151,12 @@ def noise_points(row: Row, modality: str) -> dict[float, tuple[float, float | No
     """
     pattern = {"both": r"(\S+) dB", "drop": r"drop (\S+)", "rate": r"rate (\S+)"}
     level = pattern.get(modality, rf"{re.escape(modality)} (\S+) dB")
-    matches = ((re.fullmatch(level, name), found) for name, found in row["noise"].items())
-    found = {float(match[1]): (one["mean"], one["sd"]) for match, one in matches if match}
-    return dict(sorted(found.items()))
+    points = {
+        float(match[1]): (point["mean"], point["sd"])
+        for name, point in row["noise"].items()
+        if (match := re.fullmatch(level, name))
+    }
+    return dict(sorted(points.items()))
 
 
 def interval(mean: float, sd: float | None, n: int) -> tuple[float, float]:
@@ -169,18 +172,18 @@ def accuracies_by(results: Sequence[Result], setting: str) -> dict[float, list[f
     names = set(differing([result.settings for result in results]))
     if names - {setting} or len({result.recipe for result in results}) != 1:
         raise ValueError(f"these {len(results)} runs do not differ in {setting} alone")
-    found: dict[float, dict[int, float]] = {}
+    by_value: dict[float, dict[int, float]] = {}
     for result in results:
         value = result.settings.get(setting)
         if value is None or not _is_number(value):
             raise ValueError(f"{setting} of {result.run} is {value!r}, not a number")
         percent = 100 * result.evaluation["accuracy"]
-        found.setdefault(float(value), {}).setdefault(result.seed, percent)
-    return {value: [seeds[s] for s in sorted(seeds)] for value, seeds in sorted(found.items())}
+        by_value.setdefault(float(value), {}).setdefault(result.seed, percent)
+    return {value: [seeds[s] for s in sorted(seeds)] for value, seeds in sorted(by_value.items())}
 
 
 def swept(results: Sequence[Result]) -> str | None:
-    """Name the one numeric setting in which runs of one recipe differ; None if it is not so."""
+    """Return the one numeric setting in which runs of one recipe differ, None if there is none."""
     names = differing([result.settings for result in results])
     if len(names) != 1 or len({result.recipe for result in results}) != 1:
         return None

@@ -28,9 +28,9 @@ SECTORS = 360 // SECTOR_DEG
 
 def draw_run_confusion(result: Result) -> "Figure":
     """Draw the confusion matrix of one run; raises ValueError if it is not one of counts."""
-    found = result.evaluation
-    names = [str(row["class"]) for row in found["per_class"]]
-    return draw_confusion(found["confusion"], names, f"{result.recipe}, seed {result.seed}")
+    evaluation = result.evaluation
+    names = [str(row["class"]) for row in evaluation["per_class"]]
+    return draw_confusion(evaluation["confusion"], names, f"{result.recipe}, seed {result.seed}")
 
 
 def draw_run_training(run: Path) -> "Figure":
@@ -109,8 +109,8 @@ def errors_by_sector(
     if not clips or clips != sorted(azimuths_deg):
         raise ValueError("azimuths and true azimuths are not of the same clips, or of none")
     true = np.array([true_azimuths_deg[clip] for clip in clips], np.float64)
-    said = np.array([azimuths_deg[clip] for clip in clips], np.float64)
-    error = np.abs((said - true + 180) % 360 - 180)
+    estimated = np.array([azimuths_deg[clip] for clip in clips], np.float64)
+    error = np.abs((estimated - true + 180) % 360 - 180)
     sectors = ((true + SECTOR_DEG / 2) // SECTOR_DEG).astype(int) % SECTORS
     counts = np.bincount(sectors, minlength=SECTORS)
     sums = np.bincount(sectors, weights=error, minlength=SECTORS)

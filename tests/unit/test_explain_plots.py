@@ -91,8 +91,10 @@ def test_what_is_no_level_is_shown_from_least_to_largest(value):
 def test_a_map_lies_over_its_picture_and_a_mistake_is_said():
     figure = cams()
     said = texts(figure)
-    assert {"input", "ccssa=both", "ccssa=none", "said siren"} <= said
-    assert sum(t.get_text() == "said siren" for t in figure.findobj(Text)) == 2  # of the first clip
+    assert {"input", "ccssa=both", "ccssa=none", "predicted siren"} <= said
+    assert (
+        sum(t.get_text() == "predicted siren" for t in figure.findobj(Text)) == 2
+    )  # of the first clip
     panels = [axes for axes in figure.axes if axes.images and axes.get_label() != "<colorbar>"]
     assert len(panels) == 9
     for axes in panels:
