@@ -153,7 +153,9 @@ def test_a_run_without_events_says_what_it_is_made_of(tmp_path, monkeypatch):
     small = ("train.epochs=1", "model.width=16", "runtime.device=cpu")
     recipe = recipes.load_recipe(recipes.find("quickstart"), small)
     run = train_stage.train(recipe, Quiet())
-    with pytest.raises(UsageError, match="no input made of events: audio is made of") as caught:
+    with pytest.raises(
+        UsageError, match="no input that is made of events: audio is made of"
+    ) as caught:
         result_stages.noise_eval(recipe, run, parse_event_noise("drop:0.5"), Quiet())
     assert "--snr" in caught.value.hint
     assert not list(run.glob("*event-noise-*"))
