@@ -35,7 +35,7 @@ def measure_peaks(name: str) -> list[dict[str, Any]]:
     plan = plan_data(recipe)
     split = open_split(plan, clips_of(plan), "test")
     inputs = Inputs(recipe, plan, machine.choose("cpu"))
-    waveforms = inputs.waveforms(split.caches["audio"].sources)
+    waveforms = inputs.waveforms(split.caches["audio"])
     rows = [int(row) for row in split.rows["audio"]]
     truth = torch.tensor([clip.azimuth_deg for clip in split.clips])
     names = [clip.id for clip in split.clips]
