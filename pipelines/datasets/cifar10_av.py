@@ -30,7 +30,7 @@ def pairs(
         Literal["paper", "grouped"],
         Field(
             description="How clips are split: paper is 5:1 of each class, grouped has no "
-            "recording on two sides."
+            "recording in two splits."
         ),
     ] = "grouped",
     seed: Annotated[int, Field(ge=0, description="Seed of the split.")] = 0,

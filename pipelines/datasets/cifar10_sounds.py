@@ -35,7 +35,7 @@ def pairs(
         Literal["paper", "grouped"],
         Field(
             description="How sounds are split: paper uses all on every side, grouped has no "
-            "recording on two sides."
+            "recording in two splits."
         ),
     ] = "grouped",
     seed: Annotated[int, Field(ge=0, description="Seed of the pairing and of the splits.")] = 0,

@@ -41,7 +41,7 @@ def pairs(
         Literal["ogm-ge", "speaker-independent", "sentence-independent"],
         Field(
             description="How clips are split: ogm-ge has OGM-GE's lists, "
-            "speaker-independent no actor on two sides, sentence-independent no "
+            "speaker-independent no actor in two splits, sentence-independent no "
             "sentence."
         ),
     ] = "ogm-ge",

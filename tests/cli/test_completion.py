@@ -92,7 +92,12 @@ def test_each_list_is_of_what_its_verb_takes(ours, tmp_path, monkeypatch):
         *recipes.bundled_names(),
         *(name for kind in registry.PACKAGES for name in registry.names(kind)),
     }
-    assert set(completion.prepared("dig")) == {"digits-av", "digits-events", "digits_events/s_cmrl"}
+    assert set(completion.prepared("dig")) == {
+        "digits-av",
+        "digits-events",
+        "digits_events/s_cmrl",
+        "digits_events/s_cmrl_augmented",
+    }
 
 
 def test_files_of_recipes_are_offered_beside_the_bundled_ones(tmp_path, monkeypatch):

@@ -116,7 +116,7 @@ def _tell(error: AvsnnError) -> None:
     for encoding in ("utf-8", "ascii"):
         stream = io.TextIOWrapper(io.BytesIO(), encoding, errors=screen.ERRORS)
         with contextlib.redirect_stderr(stream):
-            assert main._tell(error) == error.exit_code
+            assert main._report(error) == error.exit_code
         stream.flush()
         text = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
         assert text.strip() and not set(text) & set(map(chr, [*range(9), *range(14, 32)]))

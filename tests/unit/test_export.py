@@ -130,7 +130,7 @@ class Forked(nn.Module):
 
 def test_where_folding_changes_an_answer_nothing_is_written(tmp_path):
     clips = [Clips({"audio": torch.randn(5, 4)}, torch.zeros(5))]
-    with pytest.raises(AvsnnError, match="changes the network's answers by 1 in float64"):
+    with pytest.raises(AvsnnError, match="changes the network's outputs by 1 in float64"):
         write(tmp_path / "export", Forked().double(), "forked", {}, clips, {})
     assert not list(tmp_path.iterdir())
 

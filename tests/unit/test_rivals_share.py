@@ -1,7 +1,7 @@
 """Rivals in one table differ in the network alone: data, inputs and training are one.
 
-A table is the recipes of one folder with one suffix: `…_paper`, `…_authors`, or none. What else
-differs is listed here, each with its reason, which the recipe's own heading gives too.
+A table is the recipes of one folder with one suffix: `…_paper`, `…_authors`, `…_augmented`, or
+none. What else differs is listed here, each with its reason, which the recipe's own heading gives too.
 """
 
 import itertools
@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.recipe import recipe as recipes
 
-SUFFIXES = ("paper", "authors", "room", "stand_in_images")
+SUFFIXES = ("paper", "authors", "room", "stand_in_images", "augmented")
 # systems of another table than their neighbours', by folder or anywhere
 SMLP = ("l2_act_spike_net_paper", "smlp_audio_paper", "smlp_paper")
 OTHER_TABLE = {**dict.fromkeys(SMLP, "SMLP"), "array_sim/spikformer_audio": "what was heard"}
