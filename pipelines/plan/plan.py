@@ -32,6 +32,8 @@ NOT_OF_A_RUN = ("noise", "published", "runtime")
 # it decides when `prepare` stops, not what comes out
 NOT_OF_THE_DATA = ("max_excluded_share",)
 ANEW = ".anew"
+# besides the data set and the feature: the code that makes clips, and that which fills caches
+CLIPS, CACHES = "pipelines.cache.clips_build", "pipelines.cache.build"
 
 
 def plan_data(recipe: Recipe) -> DataPlan:
@@ -42,7 +44,7 @@ def plan_data(recipe: Recipe) -> DataPlan:
     name = recipe.data.dataset
     module = registry.load_module("dataset", name)
     manifest, raw = look(manifests.load_manifest, name), None
-    code = code_of(module.__name__)
+    code = code_of(module.__name__, CLIPS)
     made_from: dict[str, Any] = {
         "stage": "clips",
         "version": [CLIPS_VERSION, module.VERSION, manifest.version],
@@ -134,7 +136,7 @@ def _plan_cache(
         "clips": clips_key,
         "feature": feature,
         "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
-        "code": code_of(module.__name__, reader, "pipelines.cache.build"),
+        "code": code_of(module.__name__, reader, CLIPS, CACHES),
     }
     folder = store.home() / "cache" / dataset / f"{feature}-{store.key(made_from)}"
     return CachePlan(modality, folder, section, made_from)

@@ -152,6 +152,7 @@ def test_other_words_and_another_command_line_change_nothing(copy, trained):
         ("pipelines/features/image.py", {"cache visual"}),
         ("pipelines/signal/resample.py", {"cache audio", "cache visual"}),
         ("pipelines/datasets/digits_av.py", {"clips", "cache audio", "cache visual"}),
+        ("pipelines/cache/clips_build.py", {"clips", "cache audio", "cache visual"}),
         ("pipelines/training/inputs.py", set()),
     ],
 )
