@@ -1,7 +1,8 @@
 """Rivals in one table differ in the network alone: data, inputs and training are one.
 
 A table is the recipes of one folder with one suffix: `…_paper`, `…_authors`, `…_augmented`, or
-none. What else differs is listed here, each with its reason, which the recipe's own heading gives too.
+none. What else differs is listed here, each with its reason, which the recipe's own heading gives
+too.
 """
 
 import itertools
