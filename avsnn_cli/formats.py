@@ -46,7 +46,7 @@ def laid_out(cells: Cells, notes: Sequence[str], style: str) -> str:
     rows = [[_joined(cell) for cell in row] for row in (list(cells[0]), *_values(cells))]
     notes = [_joined(note) for note in notes]
     if style == "table":
-        wide = table_in_blocks(cells)
+        wide = table_in_blocks([dict(zip(rows[0], row, strict=True)) for row in rows[1:]])
         gap = [""] if "\n\n" in wide else []  # so that the notes are not part of the last block
         return "\n".join([wide, *gap, *map(paragraph, notes)])
     if style == "csv":
