@@ -55,6 +55,7 @@ From = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result to stdout as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a result that already exists.")]
+ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that already exists.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")
 ]

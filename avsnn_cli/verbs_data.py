@@ -13,7 +13,9 @@ from avsnn_cli.render import TerminalReporter, emit
 def download(
     dataset: Annotated[
         str,
-        typer.Argument(help="Name of a data set.", autocompletion=completion.datasets),
+        typer.Argument(
+            metavar="DATASET", help="Name of a data set.", autocompletion=completion.datasets
+        ),
     ],
     check: Annotated[
         bool,

@@ -7,7 +7,7 @@ import typer
 
 from avsnn_cli import completion
 from avsnn_cli.layout import table
-from avsnn_cli.options import ComparedNames, DryRun, Force, From, Json, Quiet, overrides
+from avsnn_cli.options import ComparedNames, DryRun, ForceFile, From, Json, Quiet, overrides
 from avsnn_cli.render import TerminalReporter, emit
 from pipelines.disk.paths import user_path
 
@@ -31,14 +31,16 @@ def sweep(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help="Number of seeds, starting at the recipe's."),
+        typer.Option(
+            min=1, max=1000, metavar="N", help="Number of seeds, starting at the recipe's."
+        ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="DEVICE[,...]", help="Devices that share the runs among them."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the sweep, for compare and report.")
+        str | None, typer.Option(metavar="NAME", help="Name of the sweep, for compare and report.")
     ] = None,
     from_: From = None,
     no_noise: Annotated[
@@ -92,7 +94,7 @@ def report(
             help="File to write; without it, one in reports/ of the home folder.",
         ),
     ] = None,
-    force: Force = False,
+    force: ForceFile = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:

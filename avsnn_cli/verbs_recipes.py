@@ -6,7 +6,7 @@ import typer
 
 from avsnn_cli import completion, listing
 from avsnn_cli.layout import table
-from avsnn_cli.options import Force, Json, RecipeName, Set, overrides
+from avsnn_cli.options import ForceFile, Json, RecipeName, Set, overrides
 from avsnn_cli.render import emit
 from pipelines.errors import RecipeError
 
@@ -67,7 +67,7 @@ def cp(
     destination: Annotated[
         str, typer.Argument(metavar="DEST", help="File or folder for the copy.")
     ],
-    force: Force = False,
+    force: ForceFile = False,
 ) -> None:
     """Copy a recipe to a file that you can edit."""
     from avsnn_cli import recipes
@@ -98,7 +98,7 @@ def validate(
 
 
 def status(recipe: RecipeName, set_: Set = None, json: Json = False) -> None:
-    """Report which stages of a recipe are done, and why others not."""
+    """Report which stages of a recipe are done, or why not."""
     from pipelines.recipe import recipe as recipes
     from pipelines.runs.status import status as stages
 

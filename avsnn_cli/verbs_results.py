@@ -83,7 +83,10 @@ def noise_eval(
 def energy(
     run: RunName = None,
     samples: Annotated[
-        int, typer.Option(min=1, help="Number of test clips on which operations are counted.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Number of test clips on which operations are counted."
+        ),
     ] = 64,
     device: Device = None,
     force: Force = False,

@@ -113,6 +113,21 @@ def test_every_verb_explains_itself(verb, avsnn):
     said = avsnn(*verb.split(), "--help")
     assert said.code == 0 and said.err == ""
     assert said.out.startswith(f"Usage: avsnn {verb} ")
+    assert all(len(line) <= 80 for line in said.out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("verb", "line"),
+    [
+        ("energy", "  --samples N  "),
+        ("sweep", "  --seeds N  "),
+        ("sweep", "  --name NAME  "),
+        ("download", "  DATASET "),
+        ("cp", "  --force     Replace a file that already exists."),
+    ],
+)
+def test_help_names_what_an_option_takes(verb, line, avsnn):
+    assert f"\n{line}" in avsnn(verb, "--help").out
 
 
 def test_no_verb_shows_the_help_and_is_a_usage_error(avsnn):
