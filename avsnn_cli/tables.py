@@ -116,7 +116,9 @@ def prediction_table(result: dict[str, Any]) -> str:
     if "azimuth_deg" in result:
         lines.append(f"azimuth {result['azimuth_deg']:g}°")
     for modality in result["missing"]:
-        lines.append(f"no {modality} was given: the mean of the training clips stood in for it")
+        lines.append(
+            f"no {modality} input was given: the mean of the training clips stands in for it"
+        )
     return "\n".join(lines)
 
 

@@ -82,7 +82,7 @@ def remarks(entries: Sequence[Entry], protocol: Protocol, table: Path | None) ->
     if protocol == "auto" and brought:
         lines.append(f"split: given by {where}")
     elif protocol == "auto":
-        lines.append("split: random, by data.seed, for the data bring none")
+        lines.append("split: random, by data.seed; the data have no split of their own")
     return lines
 
 

@@ -55,7 +55,9 @@ def by_table(paper: str) -> list[tuple[str, str]]:
     """
     places, known = _places(), papers()
     if paper not in known:
-        raise UsageError(f"--paper {paper}: no recipe is of it", registry.closest(paper, known))
+        raise UsageError(
+            f"--paper {paper}: no recipe names this paper", registry.closest(paper, known)
+        )
     rows = [
         (table, name)
         for name, place in places.items()

@@ -46,7 +46,7 @@ def test_a_missing_modality_is_said(avsnn, home, clips):
     name, _ = clips[0]
     said = avsnn("predict", "--audio", home / f"{name}.wav")
     assert said.code == 0, said.err
-    assert "no visual was given: the mean of the training clips stood in for it" in said.out
+    assert "no visual input was given: the mean of the training clips stands in for it" in said.out
     assert json.loads(avsnn("predict", "--image", home / f"{name}.png", "--json").out)[
         "missing"
     ] == ["audio"]

@@ -76,7 +76,9 @@ def test_data_without_a_split_are_split_at_random_and_it_is_said(tmp_path):
     found = folder.pairs(root, path=str(root))
     assert found == folder.pairs(root, path=str(root), protocol="random")
     assert Counter(clip.split for clip in found) == {"train": 28, "validation": 4, "test": 8}
-    assert said(root, "auto") == ["split: random, by data.seed, for the data bring none"]
+    assert said(root, "auto") == [
+        "split: random, by data.seed; the data have no split of their own"
+    ]
     assert said(root, "random") == []
 
 
