@@ -4,6 +4,7 @@ python benchmarks/show_tables.py
 """
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,18 @@ def cells(row: Row, name: str) -> dict[str, str]:
     return line
 
 
+def _rule(cells: Iterable[object]) -> str:
+    """Return what aligns a column: to the right if it has figures."""
+    return "---:" if all(str(cell)[:1].isdigit() for cell in cells) else "---"
+
+
 def grid(rows: list[dict[str, str]]) -> list[str]:
     """Return the lines of a table in Markdown."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    lines = [
+        list(rows[0]),
+        [_rule(row[name] for row in rows) for name in rows[0]],
+        *(list(row.values()) for row in rows),
+    ]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
