@@ -19,7 +19,7 @@ def accuracy_table(result: dict[str, Any]) -> str:
         f"accuracy {percent(result['accuracy'])}  95 % {percent(low)} to {percent(high)}  "
         f"balanced {percent(result['balanced_accuracy'])}",
     ]
-    if "doa" in result:
+    if result.get("doa"):
         lines.append(paragraph(_azimuth_errors(result["doa"])))
     rows = [
         {

@@ -8,7 +8,7 @@ would slow every listing of runs.
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # JSON may hold integers that no float can: in arithmetic they would raise OverflowError
@@ -193,13 +193,20 @@ class EventNoiseSweep(ResultFile):
         return sweep_fault(content, "level", levels, "")
 
 
+def _has_float32(energy_pj: dict[str, float]) -> dict[str, float]:
+    if "float32" not in energy_pj:
+        raise ValueError("has no energy at float32, which tables show")
+    return energy_pj
+
+
 class _Priced(_Part):
     macs: Finite
-    acs: Finite = 0.0
-    energy_pj: Annotated[dict[str, Finite], Field(min_length=1)]
+    acs: Finite = 0.0  # a twin without spikes has none
+    energy_pj: Annotated[dict[str, Finite], AfterValidator(_has_float32)]
 
 
 class _Layer(_Priced):
+    acs: Finite
     name: str
     operation: str
     input: str

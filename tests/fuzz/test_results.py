@@ -1,12 +1,15 @@
 """Results of a run: damage is refused, or what is shown is what was written."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
 from avsnn_cli import listing, tables
+from pipelines.errors import AvsnnError
 from pipelines.plan.plan import check_same_data
 from pipelines.reports import compare, report_runs
 from pipelines.reports.run_plots import draw_run_training
@@ -25,6 +28,8 @@ KINDS = {
     "noise-both.json": schemas.NoiseSweep,
     "energy.json": schemas.Energy,
 }
+
+LOST = object()
 
 
 def shown_of(prepared: Prepared) -> tuple[Any, ...]:
@@ -81,6 +86,44 @@ def test_results_sealed_anew(campaign: Campaign, prepared: Prepared) -> None:
         shown_of(prepared)
 
     campaign(st.one_of(*bad_ones), attempt)
+
+
+def test_each_field_that_is_lost_or_of_another_type_is_named_or_not_shown(
+    prepared: Prepared,
+) -> None:
+    whole = {name: (prepared.run / name).read_bytes() for name in KINDS}
+    for name, content in whole.items():
+        for place in places(json.loads(content)):
+            for bad in (LOST, None, "x"):
+                restore(prepared, whole)
+                forge_chain(prepared.run, name, without(json.loads(content), place, bad))
+                asked(prepared)
+                with contextlib.suppress(AvsnnError):
+                    shown_of(prepared)
+
+
+def places(content: Any) -> Iterator[tuple[str | int, ...]]:
+    """List the paths of all fields; of a list, and of a mapping by clip or file, the first's."""
+    inside = list(content.items()) if isinstance(content, dict) else []
+    if len(inside) > 4 and len({type(value) for _, value in inside}) == 1:
+        inside = inside[:1]
+    if isinstance(content, list) and content:
+        inside = [(0, content[0])]
+    for key, value in inside:
+        yield (key,)
+        yield from ((key, *rest) for rest in places(value))
+
+
+def without(content: Any, place: tuple[str | int, ...], bad: Any) -> Any:
+    """Return a content with one field taken away, or with something else in its place."""
+    part = content
+    for key in place[:-1]:
+        part = part[key]
+    if bad is LOST:
+        del part[place[-1]]
+    else:
+        part[place[-1]] = bad
+    return content
 
 
 def forge_chain(run: Path, name: str, content: object) -> None:
