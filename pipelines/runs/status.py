@@ -1,5 +1,6 @@
 """`avsnn status`: which stages of a recipe are a hit, and why the others are a miss."""
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pipelines.plan.plan import of_a_run, plan_data, run_folder, trained_anew
 from pipelines.plan.run_code import code_of_run, other_code
 from pipelines.recipe import yaml_reader
 from pipelines.recipe.noise import EventNoise, Noise
-from pipelines.recipe.recipe import Recipe
+from pipelines.recipe.recipe import Recipe, load_recipe
 from pipelines.results.noise_files import noise_result
 from pipelines.runs.nearest import CACHES, CODE, OTHER_SETTINGS, nearest
 
@@ -209,10 +210,15 @@ def _made_from(receipt: Path) -> dict[str, Any]:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    try:
+    """Return the settings of a run's recipe; {} if it is not readable.
+
+    A setting that is newer than the run has its default: the run was trained as if it had it.
+    """
+    with contextlib.suppress(AvsnnError):
+        return load_recipe(path).resolved()
+    with contextlib.suppress(AvsnnError):
         return yaml_reader.scan(path).data
-    except AvsnnError:
-        return {}
+    return {}
 
 
 def _other_versions(path: Path) -> str:

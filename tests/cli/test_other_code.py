@@ -4,6 +4,7 @@ The commands run from a copy of the sources, in which files are edited between t
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -129,6 +130,20 @@ def test_changed_code_makes_another_run_and_says_why(copy, trained):
     assert sorted(row["system"] for row in json.loads(compared.out)) == sorted(
         f"quickstart [{run.name.rpartition('-')[2]}]" for run in (trained, other)
     )
+
+
+def test_a_run_older_than_a_setting_differs_by_its_code_and_not_by_the_settings_default(
+    copy, trained
+):
+    recipe = trained / "recipe.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    older = re.sub(r"    events:\n(      .*\n)+", "", text)
+    assert older != text
+    recipe.write_text(older, encoding="utf-8")
+    copy.edit("pipelines/training/optimise.py", "import", "CHANGED = 1\nimport")
+    (status,) = copy(["status", *SMALL, "--json"])
+    why = f"{trained.name} was made with other code: pipelines/training/optimise.py"
+    assert rows(status)["train"] == ("miss", why)
 
 
 def test_other_words_and_another_command_line_change_nothing(copy, trained):
