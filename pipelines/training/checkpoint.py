@@ -129,7 +129,7 @@ def restore(
             torch.cuda.set_rng_state(state["cuda_rng"], device)
         if lacking := KEYS - state.keys():
             raise KeyError(*sorted(lacking))
-    except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError) as error:
         raise DataError(
             f"{where} is not a checkpoint of this recipe: {error}", TRAIN_AGAIN
         ) from error

@@ -262,3 +262,11 @@ def test_every_file_of_a_checkpoint_has_the_mode_that_the_umask_gives(tmp_path: 
             os.umask(before)
         files = [*folder.iterdir(), run / "best.safetensors"]
         assert [path.stat().st_mode & 0o777 for path in files] == [wanted] * 5
+
+
+def test_an_optimiser_with_a_step_that_no_float_holds_is_named(tmp_path):
+    _, optimizer = trained()
+    state = {"optimizer": optimizer.state_dict(), "rng": torch.get_rng_state(), "cuda_rng": None}
+    state["optimizer"]["state"][0]["step"] = 10**400
+    with pytest.raises(DataError, match="not a checkpoint of this recipe"):
+        checkpoint.restore(tmp_path, state, optimizer, torch.device("cpu"))
