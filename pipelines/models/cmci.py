@@ -4,9 +4,8 @@ Jiang et al., "CMCI: a robust multimodal fusion method for spiking neural networ
 in the form of S-CMRL's authors, on the same spiking transformer.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, cross_entropy
@@ -14,6 +13,7 @@ from pipelines.snn import tokens
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.spikformer_settings import Stages, TimeSteps, TokenWidth
 from pipelines.snn.tokens import Size
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
@@ -40,19 +40,9 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[
-            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
-        ] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
-        stages: Annotated[
-            int,
-            Field(
-                ge=1,
-                le=6,
-                description="Number of stages of spiking patch splitting (SPS); each halves "
-                "height and width.",
-            ),
-        ] = 4,
+        time_steps: TimeSteps = 4,
+        width: TokenWidth = 256,
+        stages: Stages = 4,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()

@@ -23,6 +23,7 @@ from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.lif import LIF
 from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.spikformer_settings import AttentionScale, Heads, Stages, TimeSteps, TokenWidth
 from pipelines.snn.tokens import Size
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -84,23 +85,11 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[
-            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
-        ] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
-        stages: Annotated[
-            int,
-            Field(
-                ge=1,
-                le=6,
-                description="Number of stages of spiking patch splitting (SPS); each halves "
-                "height and width.",
-            ),
-        ] = 4,
-        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 16,
-        scale: Annotated[
-            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 7).")
-        ] = 0.25,
+        time_steps: TimeSteps = 4,
+        width: TokenWidth = 256,
+        stages: Stages = 4,
+        heads: Heads = 16,
+        scale: AttentionScale = 0.25,
         alpha: Annotated[
             float,
             Field(ge=0, le=100, description="Strength alpha of the cross-modal residual (Eq. 10)."),

@@ -3,9 +3,8 @@
 It reads the one modality that the recipe gives it, audio or visual.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, TetShare, class_loss
@@ -13,6 +12,7 @@ from pipelines.snn.attention import SpikingAttention
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.spikformer_settings import AttentionScale, Heads, Stages, TimeSteps, TokenWidth
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
 ASSUMED = ("heads", "scale")
@@ -27,23 +27,11 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int | None = None,
         visual_channels: int | None = None,
-        time_steps: Annotated[
-            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
-        ] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
-        stages: Annotated[
-            int,
-            Field(
-                ge=1,
-                le=6,
-                description="Number of stages of spiking patch splitting (SPS); each halves "
-                "height and width.",
-            ),
-        ] = 4,
-        heads: Annotated[int, Field(ge=1, le=256, description="Number of attention heads.")] = 16,
-        scale: Annotated[
-            float, Field(gt=0, le=100, description="Scale s of the attention (Eq. 7).")
-        ] = 0.25,
+        time_steps: TimeSteps = 4,
+        width: TokenWidth = 256,
+        stages: Stages = 4,
+        heads: Heads = 16,
+        scale: AttentionScale = 0.25,
         tet: TetShare = None,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:

@@ -4,16 +4,16 @@ Liu et al., "Event-based multimodal spiking neural network with attention mechan
 in the form of S-CMRL's authors, on the same spiking transformer.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from pipelines.ann.output import Output, Targets, cross_entropy
 from pipelines.snn.feed_forward import FeedForward
 from pipelines.snn.lif_settings import LIFSettings
 from pipelines.snn.patch_splitting import PatchSplitting
+from pipelines.snn.spikformer_settings import Stages, TimeSteps, TokenWidth
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "authors": {"neuron": {"gradient": "cut"}}}
 ASSUMED = ("width",)
@@ -28,19 +28,9 @@ class Model(nn.Module):
         classes: int,
         audio_channels: int,
         visual_channels: int,
-        time_steps: Annotated[
-            int, Field(ge=1, le=256, description="Number of simulation time steps T.")
-        ] = 4,
-        width: Annotated[int, Field(ge=8, le=4096, description="Width D of a token.")] = 256,
-        stages: Annotated[
-            int,
-            Field(
-                ge=1,
-                le=6,
-                description="Number of stages of spiking patch splitting (SPS); each halves "
-                "height and width.",
-            ),
-        ] = 4,
+        time_steps: TimeSteps = 4,
+        width: TokenWidth = 256,
+        stages: Stages = 4,
         neuron: LIFSettings = LIFSettings(),
     ) -> None:
         super().__init__()
